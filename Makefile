@@ -1,0 +1,63 @@
+# `make run` and `make test` need Python 3.11 or newer, pip and make; everything else they set up themselves.
+
+HOST ?= 127.0.0.1
+PORT ?= 8080
+DATABASE ?= sqlite:///./var/leadline.db
+# Interpreter of a new .venv; empty: the newest one found. `make clean` first to change it.
+PYTHON ?=
+# More arguments for pytest: make test ARGS="-x -k wrap_up"
+ARGS ?=
+LEADLINE_TEST_CHROMIUM ?=
+export PYTHON LEADLINE_TEST_CHROMIUM
+
+BIN := .venv/bin
+SET_UP := pyproject.toml scripts/set-up
+
+.PHONY: help run check test format lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+run: .venv/server.stamp ## Serve on PORT (8080) with sample data, the database in var/
+	@mkdir -p var
+	@exec $(BIN)/leadline serve --dev --host "$(HOST)" --port "$(PORT)" --database "$(DATABASE)"
+
+check: .venv/dev.stamp ## Lint, formatting, types and import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: .venv/dev.stamp ## All tests, on SQLite, PostgreSQL and Chromium
+	@chromium="$$(scripts/find-chromium)" || exit 1; \
+	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest $(ARGS)
+
+format: .venv/dev.stamp ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+# The locks keep their versions unless pyproject.toml asks for others; make lock UPGRADE=1 takes the newest.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --universal \
+	--python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	$(if $(UPGRADE),--upgrade) --extra server --group build
+
+lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml, with hashes, in requirements/
+	$(COMPILE) --output-file requirements/server.lock
+	$(COMPILE) --group dev --constraint requirements/server.lock --output-file requirements/dev.lock
+
+clean: ## Remove the virtual environment and the caches, not var/
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A virtual environment knows its place by heart: in a copied or moved folder it would run the code of the old one.
+ifneq ($(shell cat .venv/place 2>/dev/null),$(CURDIR))
+.PHONY: moved
+.venv/server.stamp .venv/dev.stamp: moved
+endif
+
+.venv/server.stamp: requirements/server.lock $(SET_UP)
+	@scripts/set-up server
+
+.venv/dev.stamp: requirements/dev.lock $(SET_UP)
+	@scripts/set-up dev

@@ -1,0 +1,37 @@
+"""The one caller of the system's clock. Times inside Leadline are integers: Unix milliseconds, UTC."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """Wall-clock time. Tests give another one to see time pass without waiting for it."""
+
+    def now_ms(self) -> int:
+        """Unix milliseconds, now."""
+        return time.time_ns() // 1_000_000
+
+
+def monotonic_seconds() -> float:
+    """Seconds that never jump, for deadlines and durations; comparable only within one process."""
+    return time.monotonic()
+
+
+def iso_from_ms(at_ms: int) -> str:
+    """ISO 8601 UTC with milliseconds and `Z` (contract § 1), such as `2026-06-25T00:00:00.000Z`."""
+    seconds, milliseconds = divmod(at_ms, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}Z"
+
+
+def iso_or_none(at_ms: int | None) -> str | None:
+    """`iso_from_ms` for a time that may be missing."""
+    return None if at_ms is None else iso_from_ms(at_ms)
+
+
+def ms_from_datetime(at: datetime) -> int:
+    """Unix milliseconds of an aware datetime; what is finer than a millisecond is cut off."""
+    return (at - _EPOCH) // timedelta(milliseconds=1)

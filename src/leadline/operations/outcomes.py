@@ -1,0 +1,172 @@
+"""Configure outcomes: Part A of the contract."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from leadline.domain.errors import (
+    DestinationNotFound,
+    LimitReached,
+    OutcomeNotFound,
+    PreconditionFailed,
+    Problem,
+)
+from leadline.domain.limits import OUTCOMES_PER_WORKSPACE_MAX
+from leadline.domain.outcomes import AddTo, Destination, OutcomeDefinition, lists_named
+from leadline.ids import new_id
+from leadline.operations.events import EventType, emit
+from leadline.operations.views import outcome_view
+from leadline.store import outcomes as store
+from leadline.store import smart_lists, workspaces
+from leadline.store.database import Tx
+from leadline.store.outcomes import EndpointRow, OutcomeRow, destination_columns, destination_of
+from leadline.wire.outcomes import OutcomeAnswer, OutcomeDeleted, OutcomesAnswer
+
+
+async def list_outcomes(tx: Tx, workspace_id: str) -> OutcomesAnswer:
+    """All of them, in display order."""
+    rows = await store.all_outcomes(tx, workspace_id)
+    names = await smart_lists.list_names(tx, workspace_id)
+    return OutcomesAnswer(
+        outcomes=[outcome_view(row, names) for row in rows],
+        disposition_popup_enabled=any(row.outcome_type == "disposition" for row in rows),
+    )
+
+
+async def define_outcome(
+    tx: Tx, workspace_id: str, definition: OutcomeDefinition, *, outcome_id: str | None = None
+) -> tuple[OutcomeAnswer, str]:
+    """Create an outcome; the answer and its ETag. Raises DestinationNotFound, LimitReached."""
+    # Held until the commit, so that counting is true and no list goes away in between.
+    await workspaces.lock_workspace(tx, workspace_id)
+    await _require_lists(tx, workspace_id, definition.destination)
+    if await store.count_outcomes(tx, workspace_id) >= OUTCOMES_PER_WORKSPACE_MAX:
+        raise LimitReached(f"A workspace has at most {OUTCOMES_PER_WORKSPACE_MAX} outcomes.")
+    row = OutcomeRow(
+        workspace_id=workspace_id,
+        outcome_id=outcome_id or new_id(),
+        revision=1,
+        created_at=tx.now_ms,
+        updated_at=tx.now_ms,
+        **await _definition_columns(tx, workspace_id, definition),
+    )
+    await store.insert_outcome(tx, row)
+    return await _changed(tx, row, "created"), etag_of(row)
+
+
+async def replace_outcome(
+    tx: Tx, workspace_id: str, outcome_id: str, definition: OutcomeDefinition, *, if_match: str | None
+) -> tuple[OutcomeAnswer, str]:
+    """Put a whole new configuration in place of the old. Raises OutcomeNotFound, PreconditionFailed, …"""
+    await workspaces.lock_workspace(tx, workspace_id)
+    old = await _require_outcome(tx, workspace_id, outcome_id, if_match)
+    await _require_lists(tx, workspace_id, definition.destination)
+    row = OutcomeRow(
+        workspace_id=workspace_id,
+        outcome_id=outcome_id,
+        revision=old.revision + 1,
+        created_at=old.created_at,
+        updated_at=max(tx.now_ms, old.updated_at),
+        **await _definition_columns(tx, workspace_id, definition),
+    )
+    await store.replace_outcome(tx, row)
+    if row.outcome_type != "disposition":
+        await workspaces.clear_timeout_outcome(tx, workspace_id, outcome_id)
+    return await _changed(tx, row, "replaced"), etag_of(row)
+
+
+async def delete_outcome(
+    tx: Tx, workspace_id: str, outcome_id: str, *, if_match: str | None
+) -> OutcomeDeleted:
+    """Take an outcome away; what was applied keeps its name and type."""
+    await workspaces.lock_workspace(tx, workspace_id)
+    await _require_outcome(tx, workspace_id, outcome_id, if_match)
+    await store.delete_outcome(tx, workspace_id, outcome_id)
+    await workspaces.clear_timeout_outcome(tx, workspace_id, outcome_id)
+    await _tell(tx, workspace_id, outcome_id, "deleted")
+    return OutcomeDeleted(
+        outcome_id=outcome_id, disposition_popup_enabled=await store.has_disposition(tx, workspace_id)
+    )
+
+
+def etag_of(row: OutcomeRow) -> str:
+    """The tag of one configuration of one outcome."""
+    return f'"{row.outcome_id}.{row.revision}"'
+
+
+async def _require_outcome(
+    tx: Tx, workspace_id: str, outcome_id: str, if_match: str | None
+) -> OutcomeRow:
+    row = await store.lock_outcome(tx, workspace_id, outcome_id)
+    if row is None:
+        raise OutcomeNotFound
+    if if_match is not None and not _matches(if_match, etag_of(row)):
+        raise PreconditionFailed("The outcome has changed since it was read.")
+    return row
+
+
+def _matches(if_match: str, etag: str) -> bool:
+    # Strong comparison (RFC 9110 § 13.1.1): a weak tag never matches.
+    return if_match.strip() == "*" or etag in (tag.strip() for tag in if_match.split(","))
+
+
+async def _require_lists(tx: Tx, workspace_id: str, destination: Destination) -> None:
+    wanted = lists_named(destination)
+    if not wanted:
+        return
+    found = await smart_lists.names_of_lists(tx, workspace_id, wanted)
+    if isinstance(destination, AddTo):
+        field, missing = "destination_id", [each for each in wanted if each not in found]
+    else:
+        field = "remove_from_smart_lists.list_ids"
+        missing = [each for each in wanted if each not in found]
+    if missing:
+        details = [Problem(field, f"{each} is not a Smart List of this workspace") for each in missing]
+        raise DestinationNotFound(details=details)
+
+
+async def _definition_columns(
+    tx: Tx, workspace_id: str, definition: OutcomeDefinition
+) -> dict[str, Any]:
+    url = definition.webhook_url
+    return {
+        "outcome_name": definition.name,
+        "outcome_type": definition.type.value,
+        "display_order": definition.order,
+        "webhook_url": url,
+        "endpoint_id": None if url is None else await endpoint_for(tx, workspace_id, url),
+        **destination_columns(definition.destination),
+    }
+
+
+async def endpoint_for(tx: Tx, workspace_id: str, url: str) -> str:
+    """The endpoint of a URL, there from the moment an outcome with it is saved."""
+    # By hash: a URL may be longer than an index entry can be.
+    url_hash = hashlib.sha256(url.encode()).hexdigest()
+    found = await store.endpoint_by_hash(tx, workspace_id, url_hash)
+    if found is not None:
+        return found
+    row = EndpointRow(
+        workspace_id=workspace_id,
+        endpoint_id=new_id(),
+        webhook_url=url,
+        url_hash=url_hash,
+        created_at=tx.now_ms,
+        updated_at=tx.now_ms,
+    )
+    await store.insert_endpoint(tx, row)
+    return await store.endpoint_by_hash(tx, workspace_id, url_hash) or row.endpoint_id
+
+
+async def _changed(tx: Tx, row: OutcomeRow, change: str) -> OutcomeAnswer:
+    await _tell(tx, row.workspace_id, row.outcome_id, change)
+    names = await smart_lists.names_of_lists(tx, row.workspace_id, lists_named(destination_of(row)))
+    return OutcomeAnswer(
+        outcome=outcome_view(row, names),
+        disposition_popup_enabled=await store.has_disposition(tx, row.workspace_id),
+    )
+
+
+async def _tell(tx: Tx, workspace_id: str, outcome_id: str, change: str) -> None:
+    await emit(tx, workspace_id, EventType.OUTCOMES_CHANGED, {"outcome_id": outcome_id, "change": change})

@@ -1,0 +1,110 @@
+"""What operations see of a database: transactions, and signals that leave after the commit.
+
+An operation is `async def operation(tx, …)`. It awaits nothing but `tx`, so on SQLite it runs from start to
+end inside the writer's thread without an event loop, and on PostgreSQL it suspends at each round trip. It may
+be run again from the start (a deadlock, a lost race), so it has no effect outside of `tx`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from leadline.clock import Clock
+from leadline.store.engines import Engine, Statement
+
+T = TypeVar("T")
+Row = Sequence[Any]
+
+
+class Signal(StrEnum):
+    """Who is to look after a commit. A lost signal costs time, never work: everybody also looks by himself."""
+
+    DELIVERIES = "deliveries"
+    EVENTS = "events"
+    WORKSPACE = "workspace"
+
+
+Listener = Callable[[Signal, str], None]
+
+
+class Tx:
+    """One transaction. `now_ms` is its time: every row it writes carries the same."""
+
+    __slots__ = ("now_ms", "signals")
+
+    engine: Engine
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+        self.signals: set[tuple[Signal, str]] = set()
+
+    async def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
+        """Every row."""
+        raise NotImplementedError
+
+    async def first(self, statement: Statement, **values: Any) -> Row | None:
+        """The first row, or None."""
+        raise NotImplementedError
+
+    async def run(self, statement: Statement, **values: Any) -> int:
+        """Carry it out; the number of rows it touched."""
+        raise NotImplementedError
+
+    async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Carry it out once per mapping of values."""
+        raise NotImplementedError
+
+    def signal(self, signal: Signal, workspace_id: str) -> None:
+        """Tell the listeners of every process once this transaction has been committed."""
+        self.signals.add((signal, workspace_id))
+
+
+class Database(Protocol):
+    """A database that is open. `read` and `write` raise `Unavailable` when it is busy or gone."""
+
+    engine: Engine
+
+    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run a function that only reads."""
+        ...
+
+    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run a function in a transaction of its own and return once that is on disk."""
+        ...
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` in the event loop after commits, here or in another process; returns its end."""
+        ...
+
+    async def healthy(self) -> str | None:
+        """None when the database can be written and is migrated, else what is wrong."""
+        ...
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Listeners:
+    """The listeners of one process. Only touched in the event loop."""
+
+    def __init__(self) -> None:
+        self._all: list[Listener] = []
+
+    def add(self, listener: Listener) -> Callable[[], None]:
+        self._all.append(listener)
+        return lambda: self._all.remove(listener)
+
+    def tell(self, signals: Iterable[tuple[Signal, str]]) -> None:
+        for signal, workspace_id in signals:
+            for listener in tuple(self._all):
+                listener(signal, workspace_id)
+
+
+class Conflict(Exception):
+    """A unique key or a foreign key was broken by somebody who committed first."""
+
+
+__all__ = ["Clock", "Conflict", "Database", "Listener", "Listeners", "Row", "Signal", "Tx"]

@@ -1,0 +1,85 @@
+"""Where SQLite and PostgreSQL differ in SQL, and why. The only file that says so.
+
+A `Statement` is written once, with named parameters (`:name`) and, where the engines part, one of the
+marks below. It is translated once per engine and then costs a dictionary look-up: SQLAlchemy Core's own
+execution was measured at several times the driver's (docs/decisions/0002).
+
+| mark | SQLite | PostgreSQL | differs because |
+|---|---|---|---|
+| `{for_update}` | nothing | `FOR UPDATE` | SQLite has one writer, so every row is locked already |
+| `{skip_locked}` | nothing | `FOR UPDATE SKIP LOCKED` | likewise |
+| `{now_ms}` | `unixepoch('subsec')` | `clock_timestamp()` | due times use the database's clock |
+| `{ids:x}`, `{texts:x}` | `json_each` | `json_array_elements_text` | a list is one parameter: its JSON |
+| `{commit_order}` | one more than the newest | the transaction's number | SQLite commits in the order it writes |
+| `{commit_horizon}` | no bound | the oldest running transaction | PostgreSQL commits in any order |
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z][a-z0-9_]*)")
+_MARK = re.compile(r"\{(\w+)(?::(\w+))?\}")
+
+
+class Engine(StrEnum):
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+_MARKS: dict[Engine, dict[str, str]] = {
+    Engine.SQLITE: {
+        "for_update": "",
+        "skip_locked": "",
+        "now_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+        "ids": "(SELECT value FROM json_each(:{0}))",
+        "texts": "(SELECT value FROM json_each(:{0}))",
+        "commit_order": (
+            "(SELECT COALESCE(MAX(commit_order), 0) + 1 FROM events WHERE workspace_id = :workspace_id)"
+        ),
+        "commit_horizon": "9223372036854775807",
+    },
+    Engine.POSTGRESQL: {
+        "for_update": "FOR UPDATE",
+        "skip_locked": "FOR UPDATE SKIP LOCKED",
+        "now_ms": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
+        "ids": "(SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:{0} AS json)))",
+        "texts": "(SELECT value FROM json_array_elements_text(CAST(:{0} AS json)))",
+        "commit_order": "CAST(CAST(pg_current_xact_id() AS text) AS bigint)",
+        "commit_horizon": "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)",
+    },
+}
+
+
+class Statement:
+    """One SQL statement for both engines. `sqlite` takes a dict of values, `postgresql` them in `names`' order."""
+
+    __slots__ = ("names", "postgresql", "sqlite", "text")
+
+    registry: list[Statement] = []  # noqa: RUF012 - the list of all, for the test that prepares each on both
+
+    def __init__(self, text: str, *, register: bool = True) -> None:
+        self.text = text
+        self.sqlite = translate(text, Engine.SQLITE)
+        self.postgresql, self.names = _numbered(translate(text, Engine.POSTGRESQL))
+        if register:
+            Statement.registry.append(self)
+
+
+def translate(text: str, engine: Engine) -> str:
+    """The statement with this engine's words in place of the marks."""
+    marks = _MARKS[engine]
+    return _MARK.sub(lambda found: marks[found[1]].replace("{0}", found[2] or ""), text)
+
+
+def _numbered(text: str) -> tuple[str, tuple[str, ...]]:
+    """`:name` parameters as `$1`, `$2`, …; one name keeps one number however often it is used."""
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        if found[1] not in names:
+            names.append(found[1])
+        return f"${names.index(found[1]) + 1}"
+
+    return _PARAMETER.sub(number, text), tuple(names)

@@ -1,0 +1,150 @@
+"""Outcomes, and the endpoints their webhooks go to."""
+
+from __future__ import annotations
+
+import json
+
+from leadline.domain.outcomes import (
+    AddTo,
+    Destination,
+    DestinationType,
+    RemoveFrom,
+    RemoveFromAll,
+    Stay,
+    destination_type,
+)
+from leadline.store.database import Tx
+from leadline.store.engines import Statement
+from leadline.store.rows import Row, columns, insertion, values_of
+
+
+class OutcomeRow(Row, frozen=True, gc=False):
+    workspace_id: str
+    outcome_id: str
+    outcome_name: str
+    outcome_type: str
+    display_order: int
+    destination_type: str
+    destination_id: str | None
+    remove_all: int | None
+    remove_list_ids: str | None
+    webhook_url: str | None
+    endpoint_id: str | None
+    revision: int
+    created_at: int
+    updated_at: int
+
+
+class EndpointRow(Row, frozen=True, gc=False):
+    workspace_id: str
+    endpoint_id: str
+    webhook_url: str
+    url_hash: str
+    created_at: int
+    updated_at: int
+
+
+_OUTCOME = columns(OutcomeRow)
+_INSERT = insertion("outcomes", OutcomeRow)
+_GET = Statement(
+    f"SELECT {_OUTCOME} FROM outcomes WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id"
+)
+_LOCK = Statement(
+    f"SELECT {_OUTCOME} FROM outcomes"
+    " WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id {for_update}"
+)
+_ALL = Statement(
+    f"SELECT {_OUTCOME} FROM outcomes WHERE workspace_id = :workspace_id"
+    " ORDER BY display_order, created_at, outcome_id"
+)
+_COUNT = Statement("SELECT COUNT(*) FROM outcomes WHERE workspace_id = :workspace_id")
+_HAS_DISPOSITION = Statement(
+    "SELECT 1 FROM outcomes WHERE workspace_id = :workspace_id AND outcome_type = 'disposition' LIMIT 1"
+)
+_REPLACE = Statement(
+    "UPDATE outcomes SET outcome_name = :outcome_name, outcome_type = :outcome_type,"
+    " display_order = :display_order, destination_type = :destination_type, destination_id = :destination_id,"
+    " remove_all = :remove_all, remove_list_ids = :remove_list_ids, webhook_url = :webhook_url,"
+    " endpoint_id = :endpoint_id, revision = :revision, updated_at = :updated_at"
+    " WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id"
+)
+_DELETE = Statement("DELETE FROM outcomes WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id")
+
+_INSERT_ENDPOINT = insertion(
+    "endpoints", EndpointRow, tail="ON CONFLICT (workspace_id, url_hash) DO NOTHING"
+)
+_ENDPOINT_BY_HASH = Statement(
+    "SELECT endpoint_id FROM endpoints WHERE workspace_id = :workspace_id AND url_hash = :url_hash"
+)
+
+
+async def insert_outcome(tx: Tx, row: OutcomeRow) -> None:
+    await tx.run(_INSERT, **values_of(row))
+
+
+async def get_outcome(tx: Tx, workspace_id: str, outcome_id: str) -> OutcomeRow | None:
+    row = await tx.first(_GET, workspace_id=workspace_id, outcome_id=outcome_id)
+    return OutcomeRow(*row) if row else None
+
+
+async def lock_outcome(tx: Tx, workspace_id: str, outcome_id: str) -> OutcomeRow | None:
+    row = await tx.first(_LOCK, workspace_id=workspace_id, outcome_id=outcome_id)
+    return OutcomeRow(*row) if row else None
+
+
+async def all_outcomes(tx: Tx, workspace_id: str) -> list[OutcomeRow]:
+    """In display order: lower `order` first, ties by creation, then id."""
+    return [OutcomeRow(*row) for row in await tx.all(_ALL, workspace_id=workspace_id)]
+
+
+async def count_outcomes(tx: Tx, workspace_id: str) -> int:
+    row = await tx.first(_COUNT, workspace_id=workspace_id)
+    return int(row[0]) if row else 0
+
+
+async def has_disposition(tx: Tx, workspace_id: str) -> bool:
+    return await tx.first(_HAS_DISPOSITION, workspace_id=workspace_id) is not None
+
+
+async def replace_outcome(tx: Tx, row: OutcomeRow) -> None:
+    await tx.run(_REPLACE, **values_of(row))
+
+
+async def delete_outcome(tx: Tx, workspace_id: str, outcome_id: str) -> None:
+    await tx.run(_DELETE, workspace_id=workspace_id, outcome_id=outcome_id)
+
+
+async def insert_endpoint(tx: Tx, row: EndpointRow) -> bool:
+    """False when the URL has its endpoint."""
+    return bool(await tx.run(_INSERT_ENDPOINT, **values_of(row)))
+
+
+async def endpoint_by_hash(tx: Tx, workspace_id: str, url_hash: str) -> str | None:
+    row = await tx.first(_ENDPOINT_BY_HASH, workspace_id=workspace_id, url_hash=url_hash)
+    return row[0] if row else None
+
+
+def destination_of(row: OutcomeRow) -> Destination:
+    """The destination that a row holds."""
+    match DestinationType(row.destination_type):
+        case DestinationType.SMART_LIST:
+            assert row.destination_id is not None  # CHECK one_destination
+            return AddTo(row.destination_id)
+        case DestinationType.REMOVE:
+            if row.remove_list_ids is None:
+                return RemoveFromAll()
+            return RemoveFrom(tuple(json.loads(row.remove_list_ids)))
+        case DestinationType.NONE:
+            return Stay()
+
+
+def destination_columns(destination: Destination) -> dict[str, object]:
+    """The four columns of a destination: exactly one shape, as CHECK one_destination wants it."""
+    return {
+        "destination_type": destination_type(destination).value,
+        "destination_id": destination.smart_list_id if isinstance(destination, AddTo) else None,
+        "remove_all": 1 if isinstance(destination, RemoveFromAll) else None,
+        "remove_list_ids": (
+            json.dumps(destination.smart_list_ids) if isinstance(destination, RemoveFrom) else None
+        ),
+    }

@@ -1,0 +1,232 @@
+"""PostgreSQL: many processes, one transaction per operation, signals by LISTEN/NOTIFY.
+
+Signals are not sent inside the transaction: NOTIFY takes a lock on the whole database at commit and would
+make every commit wait for the one before. They are gathered and sent a moment later on a connection of
+their own; one that is lost costs a poll interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import asyncpg
+
+from leadline.clock import Clock
+from leadline.domain.errors import Unavailable
+from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Tx
+from leadline.store.engines import Engine, Statement
+
+T = TypeVar("T")
+log = logging.getLogger("leadline.store")
+
+CHANNEL = "leadline"
+LOCK_TIMEOUT_MS = 1000
+ATTEMPTS_MAX = 5
+ACQUIRE_TIMEOUT_SECONDS = 5.0
+COMMAND_TIMEOUT_SECONDS = 30.0
+WAITING_MAX = 2048
+RECONNECT_SECONDS = 0.5
+
+_TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.QueryCanceledError,
+    asyncpg.ReadOnlySQLTransactionError,
+    OSError,
+    TimeoutError,
+)
+
+
+class PostgresqlTx(Tx):
+    __slots__ = ("_connection",)
+    engine = Engine.POSTGRESQL
+
+    def __init__(self, connection: Any, now_ms: int) -> None:
+        super().__init__(now_ms)
+        self._connection = connection
+
+    async def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
+        rows = await self._connection.fetch(statement.postgresql, *[values[name] for name in statement.names])
+        return cast("Sequence[Row]", rows)
+
+    async def first(self, statement: Statement, **values: Any) -> Row | None:
+        row = await self._connection.fetchrow(statement.postgresql, *[values[name] for name in statement.names])
+        return cast("Row | None", row)
+
+    async def run(self, statement: Statement, **values: Any) -> int:
+        try:
+            tag = await self._connection.execute(
+                statement.postgresql, *[values[name] for name in statement.names]
+            )
+        except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError) as broken:
+            raise Conflict(str(broken)) from broken
+        return int(tag.rpartition(" ")[2])
+
+    async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
+        arguments = [[row[name] for name in statement.names] for row in rows]
+        if arguments:
+            await self._connection.executemany(statement.postgresql, arguments)
+
+
+class PostgresqlDatabase:
+    """A PostgreSQL database, shared with any number of other processes."""
+
+    engine = Engine.POSTGRESQL
+
+    def __init__(self, url: str, *, clock: Clock, connections_max: int = 10, listening: bool = True) -> None:
+        self._url = url
+        self._clock = clock
+        self._connections_max = connections_max
+        self._listening = listening
+        self._listeners = Listeners()
+        self._unsent: set[tuple[Signal, str]] = set()
+        self._has_unsent = asyncio.Event()
+        self._waiting = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=self._connections_max,
+            init=_prepare,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+            timeout=ACQUIRE_TIMEOUT_SECONDS,
+            statement_cache_size=512,
+            server_settings=_SETTINGS,
+        )
+        if self._listening:
+            self._tasks = [asyncio.create_task(self._talk(), name="leadline-signals")]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 5)
+            except TimeoutError:
+                self._pool.terminate()
+            self._pool = None
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        return self._listeners.add(listener)
+
+    async def healthy(self) -> str | None:
+        try:
+            async with self._connection() as connection:
+                read_only = await connection.fetchval("SELECT pg_is_in_recovery()")
+        except Unavailable:
+            return "the database cannot be reached"
+        return "the database is read-only" if read_only else None
+
+    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        try:
+            async with self._connection() as connection:
+                return await work(PostgresqlTx(connection, self._clock.now_ms()))
+        except _GONE as gone:
+            raise Unavailable from gone
+
+    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                async with self._connection() as connection:
+                    return await self._write_once(connection, work)
+            except (*_TRY_AGAIN, Conflict, asyncpg.LockNotAvailableError) as lost:
+                log.info("a transaction is run again: %s", lost)
+                # A moment, so that who has won can be seen.
+                await asyncio.sleep(0.005)
+            except _GONE as gone:
+                # The commit's fate may be unknown; the retry finds out by its key.
+                raise Unavailable from gone
+        raise Unavailable
+
+    async def _write_once(self, connection: Any, work: Callable[[Tx], Awaitable[T]]) -> T:
+        tx = PostgresqlTx(connection, self._clock.now_ms())
+        async with connection.transaction():
+            answer = await work(tx)
+        if tx.signals:
+            self._listeners.tell(tx.signals)
+            self._unsent |= tx.signals
+            self._has_unsent.set()
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> Any:
+        if self._waiting >= WAITING_MAX or self._pool is None:
+            raise Unavailable
+        self._waiting += 1
+        try:
+            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+        except _GONE as gone:
+            raise Unavailable from gone
+        finally:
+            self._waiting -= 1
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(*_GONE):
+                await self._pool.release(connection, timeout=ACQUIRE_TIMEOUT_SECONDS)
+
+    async def _talk(self) -> None:
+        """Send our signals and hear the others', on one connection that is made again when it breaks."""
+        while True:
+            try:
+                connection = await asyncpg.connect(self._url, timeout=ACQUIRE_TIMEOUT_SECONDS)
+                try:
+                    await connection.add_listener(CHANNEL, self._heard)
+                    await self._send_from(connection)
+                finally:
+                    with contextlib.suppress(Exception):
+                        await connection.close(timeout=1)
+            except (*_GONE, asyncpg.PostgresError) as gone:
+                log.info("signals are down, polling goes on: %s", gone)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _send_from(self, connection: Any) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._has_unsent.wait(), 10)
+            self._has_unsent.clear()
+            signals, self._unsent = self._unsent, set()
+            # Also when there is nothing to say: that is how a dead connection is noticed.
+            await connection.execute("SELECT 1", timeout=ACQUIRE_TIMEOUT_SECONDS)
+            own_process = str(connection.get_server_pid())
+            for signal, workspace_id in signals:
+                await connection.execute(
+                    "SELECT pg_notify($1, $2)", CHANNEL, f"{own_process}:{signal}:{workspace_id}"
+                )
+
+    def _heard(self, connection: Any, pid: int, _channel: str, payload: object) -> None:
+        if pid == connection.get_server_pid():
+            return  # our own, told already
+        _, signal, workspace_id = str(payload).split(":", 2)
+        with contextlib.suppress(ValueError):
+            self._listeners.tell([(Signal(signal), workspace_id)])
+
+
+_SETTINGS = {
+    "application_name": "leadline",
+    # A lock held longer than this is somebody's trouble; the caller is told to try again.
+    "lock_timeout": str(LOCK_TIMEOUT_MS),
+    "idle_in_transaction_session_timeout": "60000",
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    "jit": "off",
+}
+
+
+async def _prepare(connection: Any) -> None:
+    """Ids are text inside Leadline, so that one code path serves both engines."""
+    await connection.set_type_codec("uuid", encoder=str, decoder=str, schema="pg_catalog", format="text")

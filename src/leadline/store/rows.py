@@ -1,0 +1,51 @@
+"""Reading rows: a struct's fields are the columns, in its order, so that the two cannot part."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from leadline.domain.paging import PageRequest
+from leadline.store.engines import Statement
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """A row; its field names are column names."""
+
+
+def columns(row_type: type[Row], table: str = "") -> str:
+    """The columns of a row type, for SELECT and RETURNING."""
+    prefix = f"{table}." if table else ""
+    return ", ".join(prefix + name for name in row_type.__struct_fields__)
+
+
+def insertion(table: str, row_type: type[Row], *, tail: str = "") -> Statement:
+    """INSERT of every column of a row type; `tail` is what follows VALUES."""
+    names = row_type.__struct_fields__
+    values = ", ".join(f":{name}" for name in names)
+    return Statement(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values}) {tail}")  # noqa: S608
+
+
+@cache
+def listing(
+    row_type: type[Row], source: str, order: tuple[str, str], conditions: tuple[str, ...] = ()
+) -> Statement:
+    """A page, newest first, of one workspace's rows. `order` is the time and the id that break ties."""
+    at, row_id = order
+    where = " AND ".join(("workspace_id = :workspace_id", *conditions))
+    return Statement(
+        f"SELECT {columns(row_type)} FROM {source} WHERE {where} AND ({at}, {row_id}) < (:after_at, :after_id)"  # noqa: S608
+        f" ORDER BY {at} DESC, {row_id} DESC LIMIT :limit"
+    )
+
+
+def page_values(page: PageRequest) -> dict[str, Any]:
+    """The values that a listing takes: one row more than the page, which tells whether there is another."""
+    return {"after_at": page.after.at_ms, "after_id": page.after.id, "limit": page.limit + 1}
+
+
+def values_of(row: Row) -> dict[str, Any]:
+    """A row's values by column, for the statement that writes it."""
+    return {name: getattr(row, name) for name in row.__struct_fields__}

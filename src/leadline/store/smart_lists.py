@@ -1,0 +1,246 @@
+"""Smart Lists, memberships and the moves between lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from leadline.domain.paging import PageRequest
+from leadline.store.database import Tx
+from leadline.store.engines import Statement
+from leadline.store.rows import Row, columns, insertion, listing, page_values, values_of
+
+
+class SmartListRow(Row, frozen=True, gc=False):
+    workspace_id: str
+    smart_list_id: str
+    smart_list_name: str
+    name_key: str
+    created_at: int
+    updated_at: int
+
+
+class MembershipRow(Row, frozen=True, gc=False):
+    workspace_id: str
+    smart_list_id: str
+    contact_id: str
+    since: int
+    source: str
+    applied_id: str | None
+
+
+class MoveRow(Row, frozen=True, gc=False):
+    workspace_id: str
+    move_id: str
+    contact_id: str
+    smart_list_id: str
+    smart_list_name: str
+    direction: str
+    source: str
+    applied_id: str | None
+    moved_at: int
+
+
+class MemberRow(Row, frozen=True, gc=False):
+    contact_id: str
+    phone_number: str
+    name: str | None
+    since: int
+    source: str
+    applied_id: str | None
+
+
+class JoinedRow(Row, frozen=True, gc=False):
+    contact_id: str
+    smart_list_id: str
+    smart_list_name: str
+    since: int
+
+
+_LIST = columns(SmartListRow)
+_INSERT = insertion(
+    "smart_lists", SmartListRow, tail="ON CONFLICT (workspace_id, name_key) DO NOTHING"
+)
+_GET = Statement(
+    f"SELECT {_LIST} FROM smart_lists WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
+)
+_LOCK = Statement(
+    f"SELECT {_LIST} FROM smart_lists"
+    " WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id {for_update}"
+)
+_BY_NAME = Statement(
+    "SELECT smart_list_id FROM smart_lists WHERE workspace_id = :workspace_id AND name_key = :name_key"
+)
+_RENAME = Statement(
+    "UPDATE smart_lists SET smart_list_name = :smart_list_name, name_key = :name_key, updated_at = :updated_at"
+    " WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
+)
+_DELETE = Statement(
+    "DELETE FROM smart_lists WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
+)
+_COUNT = Statement("SELECT COUNT(*) FROM smart_lists WHERE workspace_id = :workspace_id")
+_NAMES = Statement("SELECT smart_list_id, smart_list_name FROM smart_lists WHERE workspace_id = :workspace_id")
+_NAMES_OF = Statement(
+    "SELECT smart_list_id, smart_list_name FROM smart_lists"
+    " WHERE workspace_id = :workspace_id AND smart_list_id IN {ids:smart_list_ids}"
+)
+_MEMBER_COUNTS = Statement(
+    "SELECT smart_list_id, COUNT(*) FROM memberships"
+    " WHERE workspace_id = :workspace_id AND smart_list_id IN {ids:smart_list_ids} GROUP BY smart_list_id"
+)
+
+_JOIN = insertion(
+    "memberships", MembershipRow, tail="ON CONFLICT (workspace_id, smart_list_id, contact_id) DO NOTHING"
+)
+_LEAVE = Statement(
+    "DELETE FROM memberships WHERE workspace_id = :workspace_id"
+    " AND smart_list_id = :smart_list_id AND contact_id = :contact_id"
+)
+_MEMBERSHIP = Statement(
+    f"SELECT {columns(MembershipRow)} FROM memberships WHERE workspace_id = :workspace_id"
+    " AND smart_list_id = :smart_list_id AND contact_id = :contact_id"
+)
+_JOINED = Statement(
+    "SELECT smart_list_id FROM memberships WHERE workspace_id = :workspace_id AND contact_id = :contact_id"
+)
+_JOINED_BY = Statement(
+    "SELECT m.contact_id, m.smart_list_id, l.smart_list_name, m.since FROM memberships m"
+    " JOIN smart_lists l ON l.workspace_id = m.workspace_id AND l.smart_list_id = m.smart_list_id"
+    " WHERE m.workspace_id = :workspace_id AND m.contact_id IN {ids:contact_ids} ORDER BY m.since, m.smart_list_id"
+)
+_MEMBERS = Statement(
+    "SELECT m.contact_id, c.phone_number, c.name, m.since, m.source, m.applied_id FROM memberships m"
+    " JOIN contacts c ON c.workspace_id = m.workspace_id AND c.contact_id = m.contact_id"
+    " WHERE m.workspace_id = :workspace_id AND m.smart_list_id = :smart_list_id"
+    " AND (m.since, m.contact_id) < (:after_at, :after_id) ORDER BY m.since DESC, m.contact_id DESC LIMIT :limit"
+)
+_MEMBER_IDS = Statement(
+    "SELECT contact_id FROM memberships WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
+)
+_INSERT_MOVE = insertion("list_moves", MoveRow)
+
+
+async def insert_list(tx: Tx, row: SmartListRow) -> bool:
+    """False when another list has the name."""
+    return bool(await tx.run(_INSERT, **values_of(row)))
+
+
+async def get_list(tx: Tx, workspace_id: str, smart_list_id: str) -> SmartListRow | None:
+    row = await tx.first(_GET, workspace_id=workspace_id, smart_list_id=smart_list_id)
+    return SmartListRow(*row) if row else None
+
+
+async def lock_list(tx: Tx, workspace_id: str, smart_list_id: str) -> SmartListRow | None:
+    row = await tx.first(_LOCK, workspace_id=workspace_id, smart_list_id=smart_list_id)
+    return SmartListRow(*row) if row else None
+
+
+async def list_by_name(tx: Tx, workspace_id: str, name_key: str) -> str | None:
+    row = await tx.first(_BY_NAME, workspace_id=workspace_id, name_key=name_key)
+    return row[0] if row else None
+
+
+async def rename_list(
+    tx: Tx, workspace_id: str, smart_list_id: str, *, name: str, name_key: str
+) -> None:
+    await tx.run(
+        _RENAME,
+        workspace_id=workspace_id,
+        smart_list_id=smart_list_id,
+        smart_list_name=name,
+        name_key=name_key,
+        updated_at=tx.now_ms,
+    )
+
+
+async def delete_list(tx: Tx, workspace_id: str, smart_list_id: str) -> None:
+    await tx.run(_DELETE, workspace_id=workspace_id, smart_list_id=smart_list_id)
+
+
+async def count_lists(tx: Tx, workspace_id: str) -> int:
+    row = await tx.first(_COUNT, workspace_id=workspace_id)
+    return int(row[0]) if row else 0
+
+
+async def page_of_lists(tx: Tx, workspace_id: str, page: PageRequest) -> list[SmartListRow]:
+    statement = listing(SmartListRow, "smart_lists", ("created_at", "smart_list_id"))
+    return [
+        SmartListRow(*row) for row in await tx.all(statement, workspace_id=workspace_id, **page_values(page))
+    ]
+
+
+async def list_names(tx: Tx, workspace_id: str) -> dict[str, str]:
+    """The names of every list of the workspace (at most 1,000)."""
+    return {row[0]: row[1] for row in await tx.all(_NAMES, workspace_id=workspace_id)}
+
+
+async def names_of_lists(tx: Tx, workspace_id: str, smart_list_ids: Iterable[str]) -> dict[str, str]:
+    """The names of those of these lists that exist."""
+    wanted = json.dumps(list(smart_list_ids))
+    return {
+        row[0]: row[1] for row in await tx.all(_NAMES_OF, workspace_id=workspace_id, smart_list_ids=wanted)
+    }
+
+
+async def member_counts(tx: Tx, workspace_id: str, smart_list_ids: Sequence[str]) -> dict[str, int]:
+    wanted = json.dumps(list(smart_list_ids))
+    rows = await tx.all(_MEMBER_COUNTS, workspace_id=workspace_id, smart_list_ids=wanted)
+    return {row[0]: row[1] for row in rows}
+
+
+async def join_list(tx: Tx, row: MembershipRow) -> bool:
+    """False when the contact is on the list already; since when and by what then stays as it was."""
+    return bool(await tx.run(_JOIN, **values_of(row)))
+
+
+async def leave_list(tx: Tx, workspace_id: str, smart_list_id: str, contact_id: str) -> bool:
+    return bool(
+        await tx.run(_LEAVE, workspace_id=workspace_id, smart_list_id=smart_list_id, contact_id=contact_id)
+    )
+
+
+async def get_membership(
+    tx: Tx, workspace_id: str, smart_list_id: str, contact_id: str
+) -> MembershipRow | None:
+    row = await tx.first(
+        _MEMBERSHIP, workspace_id=workspace_id, smart_list_id=smart_list_id, contact_id=contact_id
+    )
+    return MembershipRow(*row) if row else None
+
+
+async def joined_lists(tx: Tx, workspace_id: str, contact_id: str) -> frozenset[str]:
+    rows = await tx.all(_JOINED, workspace_id=workspace_id, contact_id=contact_id)
+    return frozenset(row[0] for row in rows)
+
+
+async def joined_by(tx: Tx, workspace_id: str, contact_ids: Sequence[str]) -> dict[str, list[JoinedRow]]:
+    """Which lists each of these contacts is on, the longest-standing first."""
+    wanted = json.dumps(list(contact_ids))
+    found: dict[str, list[JoinedRow]] = {contact_id: [] for contact_id in contact_ids}
+    for row in await tx.all(_JOINED_BY, workspace_id=workspace_id, contact_ids=wanted):
+        found[row[0]].append(JoinedRow(*row))
+    return found
+
+
+async def page_of_members(
+    tx: Tx, workspace_id: str, smart_list_id: str, page: PageRequest
+) -> list[MemberRow]:
+    rows = await tx.all(
+        _MEMBERS, workspace_id=workspace_id, smart_list_id=smart_list_id, **page_values(page)
+    )
+    return [MemberRow(*row) for row in rows]
+
+
+async def member_ids(tx: Tx, workspace_id: str, smart_list_id: str) -> list[str]:
+    rows = await tx.all(_MEMBER_IDS, workspace_id=workspace_id, smart_list_id=smart_list_id)
+    return [row[0] for row in rows]
+
+
+async def insert_moves(tx: Tx, moves: Iterable[MoveRow]) -> None:
+    await tx.run_many(_INSERT_MOVE, [values_of(move) for move in moves])
+
+
+async def page_of_moves(tx: Tx, workspace_id: str, contact_id: str, page: PageRequest) -> list[MoveRow]:
+    statement = listing(MoveRow, "list_moves", ("moved_at", "move_id"), ("contact_id = :contact_id",))
+    rows = await tx.all(statement, workspace_id=workspace_id, contact_id=contact_id, **page_values(page))
+    return [MoveRow(*row) for row in rows]

@@ -1,0 +1,268 @@
+"""SQLite: one file, one writer, many requests to a commit.
+
+Writes queue up for one thread. It takes everything that waits (bounded), runs each operation in a savepoint
+of its own, commits once with `synchronous=FULL` and only then answers them all. Nobody waits for a batch to
+fill: while one commit is on its way to the disk, the next batch gathers by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar, cast
+
+import pysqlite3
+
+from leadline.clock import Clock
+from leadline.domain.errors import LeadlineError, Unavailable
+from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Tx
+from leadline.store.engines import Engine, Statement
+
+T = TypeVar("T")
+log = logging.getLogger("leadline.store")
+
+# 3.51.3 mended the WAL-reset bug, by which a checkpoint at the wrong moment loses committed data.
+VERSION_MIN = (3, 51, 3)
+QUEUE_MAX = 4096
+BATCH_MAX = 256
+BUSY_TIMEOUT_MS = 5000
+_NOTHING_WRITTEN_IS_TRUSTED = "The disk failed to keep a commit. Restart Leadline, so that it reads what is there."
+
+
+class DatabaseInUse(Exception):
+    """Another `leadline serve` or `worker` has this file."""
+
+
+class SqliteTx(Tx):
+    __slots__ = ("_connection",)
+    engine = Engine.SQLITE
+
+    def __init__(self, connection: Any, now_ms: int) -> None:
+        super().__init__(now_ms)
+        self._connection = connection
+
+    async def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
+        return cast("Sequence[Row]", self._connection.execute(statement.sqlite, values).fetchall())
+
+    async def first(self, statement: Statement, **values: Any) -> Row | None:
+        # All of it is fetched: a statement left half-way would keep its read lock.
+        rows = self._connection.execute(statement.sqlite, values).fetchall()
+        return rows[0] if rows else None
+
+    async def run(self, statement: Statement, **values: Any) -> int:
+        try:
+            return cast("int", self._connection.execute(statement.sqlite, values).rowcount)
+        except pysqlite3.IntegrityError as broken:
+            if "CHECK" in str(broken):
+                raise
+            raise Conflict(str(broken)) from broken
+
+    async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._connection.executemany(statement.sqlite, rows)
+
+
+class _Job:
+    __slots__ = ("answer", "error", "future", "loop", "work")
+
+    def __init__(self, work: Callable[[Tx], Awaitable[Any]], future: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.future = future
+        self.loop = future.get_loop()
+        self.answer: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.answer)
+        else:
+            self.future.set_exception(self.error)
+
+
+class SqliteDatabase:
+    """A SQLite file, opened by one process. Other processes may look and write small things (the command line)."""
+
+    engine = Engine.SQLITE
+
+    def __init__(self, path: str, *, clock: Clock, exclusive: bool = False) -> None:
+        """`exclusive` takes the file for this process: a second server on it would send everything twice."""
+        self.path = path
+        self._clock = clock
+        self._exclusive = exclusive
+        self._lock_file: IO[str] | None = None
+        self._listeners = Listeners()
+        self._jobs: deque[_Job] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._failed: str | None = None
+        self._writer: threading.Thread | None = None
+
+    async def open(self) -> None:
+        if pysqlite3.sqlite_version_info < VERSION_MIN:
+            raise RuntimeError(f"SQLite {pysqlite3.sqlite_version} can lose data; {VERSION_MIN} is needed")
+        if self._exclusive:
+            self._lock_file = _take(self.path)
+        self._write_connection = connect(self.path)
+        self._read_connection = connect(self.path)
+        self._read_connection.execute("PRAGMA query_only=ON")
+        self._writer = threading.Thread(target=self._write_all, name="leadline-writer", daemon=True)
+        self._writer.start()
+
+    async def close(self) -> None:
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.join)
+            self._writer = None
+            self._read_connection.close()
+            self._write_connection.close()
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        return self._listeners.add(listener)
+
+    async def healthy(self) -> str | None:
+        if self._failed is not None:
+            return self._failed
+
+        async def nothing(tx: Tx) -> None:
+            tx.signals.clear()
+
+        try:
+            await asyncio.wait_for(self.write(nothing), 5)
+        except (LeadlineError, TimeoutError):
+            return "the database cannot be written"
+        return None
+
+    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        # In the event loop itself: a bounded, indexed read costs less than handing it to a thread would.
+        connection = self._read_connection
+        connection.execute("BEGIN")
+        try:
+            return _drive(work(SqliteTx(connection, self._clock.now_ms())))
+        except pysqlite3.OperationalError as broken:
+            raise Unavailable from broken
+        finally:
+            connection.execute("ROLLBACK")
+
+    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        job = _Job(work, asyncio.get_running_loop().create_future())
+        with self._wake:
+            if self._failed is not None:
+                raise Unavailable(self._failed)
+            if self._closing or len(self._jobs) >= QUEUE_MAX:
+                raise Unavailable
+            self._jobs.append(job)
+            self._wake.notify()
+        return cast("T", await job.future)
+
+    def _write_all(self) -> None:
+        while batch := self._next_batch():
+            signals: set[tuple[Signal, str]] = set()
+            try:
+                self._write_batch(batch, signals)
+            except BaseException as broken:  # whatever it was: nobody may be told that he was written
+                self._give_up(batch, broken)
+                signals.clear()
+            batch[0].loop.call_soon_threadsafe(self._settle, batch, signals)
+
+    def _next_batch(self) -> list[_Job]:
+        with self._wake:
+            while not self._jobs and not self._closing:
+                self._wake.wait()
+            return [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_MAX))]
+
+    def _write_batch(self, batch: list[_Job], signals: set[tuple[Signal, str]]) -> None:
+        connection = self._write_connection
+        connection.execute("BEGIN IMMEDIATE")
+        for job in batch:
+            # One whose caller has gone may still be run: he cannot know, and a retry finds the answer.
+            self._run(connection, job, signals)
+        connection.execute("COMMIT")
+
+    def _run(self, connection: Any, job: _Job, signals: set[tuple[Signal, str]]) -> None:
+        tx = SqliteTx(connection, self._clock.now_ms())
+        connection.execute("SAVEPOINT operation")
+        try:
+            job.answer = _drive(job.work(tx))
+        except pysqlite3.OperationalError:
+            raise
+        except Exception as refused:
+            job.error = refused
+            connection.execute("ROLLBACK TO operation")
+        else:
+            signals |= tx.signals
+        connection.execute("RELEASE operation")
+
+    def _give_up(self, batch: list[_Job], broken: BaseException) -> None:
+        """Roll back and answer `unavailable`. A disk that failed to sync is not asked again: what it holds is unknown."""
+        log.error("a batch of %d writes was rolled back: %s", len(batch), broken, exc_info=broken)
+        for job in batch:
+            job.answer, job.error = None, Unavailable()
+        code = getattr(broken, "sqlite_errorname", "") or ""
+        try:
+            if self._write_connection.in_transaction:
+                self._write_connection.execute("ROLLBACK")
+        except pysqlite3.Error:
+            code = code or "SQLITE_IOERR"
+        if code.startswith(("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            self._failed = _NOTHING_WRITTEN_IS_TRUSTED
+
+    def _settle(self, batch: list[_Job], signals: set[tuple[Signal, str]]) -> None:
+        for job in batch:
+            job.settle()
+        self._listeners.tell(signals)
+
+
+def connect(path: str) -> Any:
+    """A connection with the settings that every one of ours has. The caller begins and ends transactions."""
+    connection = pysqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=BUSY_TIMEOUT_MS / 1000
+    )
+    for pragma in (
+        "journal_mode=WAL",
+        # NORMAL lost 7 % of acknowledged commits in simulated power cuts, FULL none.
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "cache_size=-16384",
+        "wal_autocheckpoint=2000",
+        "trusted_schema=OFF",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _take(path: str) -> IO[str]:
+    lock_path = Path(f"{path}.lock")
+    file = lock_path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise DatabaseInUse(f"{path} is in use by another leadline process") from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _drive(work: Awaitable[T]) -> T:
+    """Run an operation to its end. It cannot suspend: everything it may await answers at once."""
+    coroutine = cast("Coroutine[Any, Any, T]", work)
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    coroutine.close()
+    raise RuntimeError("an operation awaited something other than its transaction")

@@ -1,0 +1,402 @@
+"""The tables, as they are after the newest migration (a test compares the two on both engines).
+
+Every primary key, unique constraint and foreign key is led by `workspace_id`, so that the tables can be
+sharded by it. Times are Unix milliseconds. CHECKs repeat what the code believes.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from leadline.store.columns import blob, flag, identifier, integer, text
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
+    return sa.Table(name, metadata, *parts, sqlite_strict=True)
+
+
+def _id(name: str, *, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, identifier(), nullable=null)
+
+
+def _int(name: str, *, null: bool = False) -> sa.Column[int]:
+    return sa.Column(name, integer(), nullable=null)
+
+
+def _text(name: str, *, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, text(), nullable=null)
+
+
+def _check(name: str, condition: str) -> sa.CheckConstraint:
+    return sa.CheckConstraint(condition, name=name)
+
+
+def _of_workspace() -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE")
+
+
+def _reference(table: str, column: str, *, ondelete: str = "CASCADE") -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(
+        ["workspace_id", column], [f"{table}.workspace_id", f"{table}.{column}"], ondelete=ondelete
+    )
+
+
+workspaces = _table(
+    "workspaces",
+    _id("workspace_id"),
+    _id("organization_id"),
+    _text("name"),
+    _text("region"),
+    sa.Column("outcomes_enabled", flag(), nullable=False),
+    _text("require_disposition"),
+    _int("wrap_up_timeout_seconds", null=True),
+    _id("wrap_up_timeout_outcome_id", null=True),
+    _int("retention_days"),
+    _int("created_at"),
+    _int("updated_at"),
+    _int("deleted_at", null=True),
+    sa.PrimaryKeyConstraint("workspace_id"),
+    _check("outcomes_enabled", "outcomes_enabled IN (0, 1)"),
+    _check("require_disposition", "require_disposition IN ('answered', 'always', 'never')"),
+    _check("wrap_up_timeout", "wrap_up_timeout_seconds BETWEEN 5 AND 86400"),
+    _check("retention_days", "retention_days BETWEEN 1 AND 3650"),
+)
+
+tokens = _table(
+    "tokens",
+    _id("workspace_id"),
+    _id("token_id"),
+    _text("token_hash"),
+    _text("token_prefix"),
+    _text("name", null=True),
+    _text("scopes"),
+    _int("created_at"),
+    _int("expires_at", null=True),
+    _int("last_used_at", null=True),
+    _int("revoked_at", null=True),
+    sa.PrimaryKeyConstraint("workspace_id", "token_id"),
+    sa.UniqueConstraint("workspace_id", "token_hash"),
+    _of_workspace(),
+)
+
+webhook_secrets = _table(
+    "webhook_secrets",
+    _id("workspace_id"),
+    _id("secret_id"),
+    _text("secret"),
+    _int("created_at"),
+    _int("expires_at", null=True),
+    sa.PrimaryKeyConstraint("workspace_id", "secret_id"),
+    _of_workspace(),
+)
+
+idempotency_keys = _table(
+    "idempotency_keys",
+    _id("workspace_id"),
+    _text("idempotency_key"),
+    _text("fingerprint"),
+    _int("status", null=True),
+    sa.Column("body", blob(), nullable=True),
+    _text("etag", null=True),
+    _int("created_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "idempotency_key"),
+    _of_workspace(),
+    _check("answer_whole", "(status IS NULL) = (body IS NULL)"),
+    sa.Index(None, "workspace_id", "created_at"),
+)
+
+smart_lists = _table(
+    "smart_lists",
+    _id("workspace_id"),
+    _id("smart_list_id"),
+    _text("smart_list_name"),
+    _text("name_key"),
+    _int("created_at"),
+    _int("updated_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "smart_list_id"),
+    sa.UniqueConstraint("workspace_id", "name_key"),
+    _of_workspace(),
+    _check("name", "length(smart_list_name) BETWEEN 1 AND 120"),
+    sa.Index(None, "workspace_id", "created_at", "smart_list_id"),
+)
+
+endpoints = _table(
+    "endpoints",
+    _id("workspace_id"),
+    _id("endpoint_id"),
+    _text("webhook_url"),
+    _text("url_hash"),
+    _int("created_at"),
+    _int("updated_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "endpoint_id"),
+    sa.UniqueConstraint("workspace_id", "url_hash"),
+    _of_workspace(),
+    sa.Index(None, "workspace_id", "created_at", "endpoint_id"),
+)
+
+outcomes = _table(
+    "outcomes",
+    _id("workspace_id"),
+    _id("outcome_id"),
+    _text("outcome_name"),
+    _text("outcome_type"),
+    _int("display_order"),
+    _text("destination_type"),
+    # No foreign key: a list deleted by force leaves the outcome pointing at nothing (contract § 6).
+    _id("destination_id", null=True),
+    sa.Column("remove_all", flag(), nullable=True),
+    _text("remove_list_ids", null=True),
+    _text("webhook_url", null=True),
+    _id("endpoint_id", null=True),
+    _int("revision"),
+    _int("created_at"),
+    _int("updated_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "outcome_id"),
+    _of_workspace(),
+    _reference("endpoints", "endpoint_id", ondelete="NO ACTION"),
+    _check("name", "length(outcome_name) BETWEEN 1 AND 120"),
+    _check("type", "outcome_type IN ('action', 'disposition')"),
+    _check("display_order", "display_order BETWEEN -2147483648 AND 2147483647"),
+    _check("webhook", "outcome_type = 'disposition' OR webhook_url IS NOT NULL"),
+    _check("endpoint", "(webhook_url IS NULL) = (endpoint_id IS NULL)"),
+    _check(
+        "one_destination",
+        "(destination_type = 'none' AND destination_id IS NULL AND remove_all IS NULL AND remove_list_ids IS NULL)"
+        " OR (destination_type = 'smart_list' AND destination_id IS NOT NULL AND remove_all IS NULL"
+        " AND remove_list_ids IS NULL)"
+        " OR (destination_type = 'remove_from_smart_list' AND destination_id IS NULL"
+        " AND (remove_all IS NULL) <> (remove_list_ids IS NULL))",
+    ),
+    _check("remove_all", "remove_all = 1"),
+    sa.Index(None, "workspace_id", "display_order", "created_at", "outcome_id"),
+)
+
+contacts = _table(
+    "contacts",
+    _id("workspace_id"),
+    _id("contact_id"),
+    _text("phone_number"),
+    _text("name", null=True),
+    _text("external_id", null=True),
+    _text("attributes"),
+    _text("search_text"),
+    _int("created_at"),
+    _int("updated_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "contact_id"),
+    sa.UniqueConstraint("workspace_id", "phone_number"),
+    _of_workspace(),
+    _check("phone_number", "phone_number LIKE '+%' AND length(phone_number) BETWEEN 3 AND 16"),
+    sa.Index(None, "workspace_id", "created_at", "contact_id"),
+)
+
+memberships = _table(
+    "memberships",
+    _id("workspace_id"),
+    _id("smart_list_id"),
+    _id("contact_id"),
+    _int("since"),
+    _text("source"),
+    _id("applied_id", null=True),
+    sa.PrimaryKeyConstraint("workspace_id", "smart_list_id", "contact_id"),
+    _reference("smart_lists", "smart_list_id"),
+    _reference("contacts", "contact_id"),
+    _check("source", "source IN ('applied', 'request') AND (source = 'applied') = (applied_id IS NOT NULL)"),
+    sa.Index(None, "workspace_id", "contact_id"),
+    sa.Index(None, "workspace_id", "smart_list_id", "since", "contact_id"),
+)
+
+list_moves = _table(
+    "list_moves",
+    _id("workspace_id"),
+    _id("move_id"),
+    _id("contact_id"),
+    _id("smart_list_id"),
+    _text("smart_list_name"),
+    _text("direction"),
+    _text("source"),
+    _id("applied_id", null=True),
+    _int("moved_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "move_id"),
+    _reference("contacts", "contact_id"),
+    _check("direction", "direction IN ('joined', 'left')"),
+    _check("source", "source IN ('applied', 'request') AND (source = 'applied') = (applied_id IS NOT NULL)"),
+    sa.Index(None, "workspace_id", "contact_id", "moved_at", "move_id"),
+)
+
+agents = _table(
+    "agents",
+    _id("workspace_id"),
+    _text("agent_id"),
+    _int("created_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "agent_id"),
+    _of_workspace(),
+    _check("agent_id", "length(agent_id) BETWEEN 1 AND 128"),
+    sa.Index(None, "workspace_id", "created_at", "agent_id"),
+)
+
+calls = _table(
+    "calls",
+    _id("workspace_id"),
+    _id("call_id"),
+    _text("state"),
+    _text("direction"),
+    _text("phone_number", null=True),
+    _id("contact_id", null=True),
+    _text("agent_id", null=True),
+    _text("external_id", null=True),
+    _text("line_result", null=True),
+    _int("started_at"),
+    _int("answered_at", null=True),
+    _int("ended_at", null=True),
+    # When the server put it into wrap-up, by its own clock: ended_at may be what a phone system says.
+    _int("wrap_up_since", null=True),
+    _int("closed_at", null=True),
+    _int("created_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "call_id"),
+    sa.UniqueConstraint("workspace_id", "external_id"),
+    _of_workspace(),
+    # Erasing a contact clears it on its calls first, so that the rest of the call stays.
+    _reference("contacts", "contact_id", ondelete="NO ACTION"),
+    _reference("agents", "agent_id", ondelete="NO ACTION"),
+    _check("state", "state IN ('ringing', 'live', 'wrap_up', 'closed')"),
+    _check("direction", "direction IN ('inbound', 'outbound')"),
+    _check(
+        "line_result",
+        "line_result IN ('completed', 'no_answer', 'busy', 'voicemail', 'failed', 'canceled', 'unknown')",
+    ),
+    _check("ended", "(state IN ('ringing', 'live')) = (ended_at IS NULL)"),
+    _check("line_result_when_ended", "(ended_at IS NULL) = (line_result IS NULL)"),
+    _check("live_answered", "state <> 'live' OR answered_at IS NOT NULL"),
+    _check("ringing_unanswered", "state <> 'ringing' OR answered_at IS NULL"),
+    _check("wrap_up", "(state = 'wrap_up') = (wrap_up_since IS NOT NULL)"),
+    _check("wrap_up_agent", "state <> 'wrap_up' OR agent_id IS NOT NULL"),
+    _check("closed", "(state = 'closed') = (closed_at IS NOT NULL)"),
+    _check("times", "ended_at >= started_at AND answered_at >= started_at"),
+    sa.Index(None, "workspace_id", "started_at", "call_id"),
+    sa.Index(None, "workspace_id", "contact_id", "started_at", "call_id"),
+    sa.Index(None, "workspace_id", "agent_id", "started_at", "call_id"),
+    sa.Index("ix_calls_open", "workspace_id", "agent_id", sqlite_where=sa.text("state <> 'closed'"),
+             postgresql_where=sa.text("state <> 'closed'")),
+    sa.Index("ix_calls_wrap_up", "workspace_id", "wrap_up_since", sqlite_where=sa.text("state = 'wrap_up'"),
+             postgresql_where=sa.text("state = 'wrap_up'")),
+)  # fmt: skip
+
+applied_outcomes = _table(
+    "applied_outcomes",
+    _id("workspace_id"),
+    _id("applied_id"),
+    _id("call_id"),
+    _id("contact_id", null=True),
+    # No foreign key: history outlives the outcome, with its name and type as they were.
+    _id("outcome_id"),
+    _text("outcome_name"),
+    _text("outcome_type"),
+    _text("agent_id", null=True),
+    _text("note", null=True),
+    _text("destination"),
+    _text("lists_added"),
+    _text("lists_removed"),
+    _text("error_message"),
+    _id("delivery_id", null=True),
+    _int("applied_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "applied_id"),
+    # One outcome applied to one call makes one event, ever (contract § 5).
+    sa.UniqueConstraint("workspace_id", "call_id", "outcome_id"),
+    _reference("calls", "call_id"),
+    _check("type", "outcome_type IN ('action', 'disposition')"),
+    sa.Index("uq_applied_outcomes_disposition", "workspace_id", "call_id", unique=True,
+             sqlite_where=sa.text("outcome_type = 'disposition'"),
+             postgresql_where=sa.text("outcome_type = 'disposition'")),
+    sa.Index(None, "workspace_id", "contact_id", "applied_at", "applied_id"),
+)  # fmt: skip
+
+deliveries = _table(
+    "deliveries",
+    _id("workspace_id"),
+    _id("delivery_id"),
+    _id("endpoint_id"),
+    _id("applied_id", null=True),
+    _id("outcome_id", null=True),
+    _id("call_id", null=True),
+    _id("contact_id", null=True),
+    _text("webhook_url"),
+    # Null once retention or the erasing of a person has removed it.
+    _text("payload", null=True),
+    _text("state"),
+    _int("due_at", null=True),
+    _int("attempt_count"),
+    # Attempts since the schedule began: a retry by hand starts it again, attempt_count goes on.
+    _int("schedule_step"),
+    _id("lease_id", null=True),
+    _text("last_error", null=True),
+    _int("last_status", null=True),
+    _int("created_at"),
+    _int("finished_at", null=True),
+    sa.PrimaryKeyConstraint("workspace_id", "delivery_id"),
+    _of_workspace(),
+    _reference("endpoints", "endpoint_id", ondelete="NO ACTION"),
+    _check("state", "state IN ('pending', 'succeeded', 'exhausted', 'canceled')"),
+    _check("due", "(state = 'pending') = (due_at IS NOT NULL)"),
+    _check("finished", "(state = 'pending') = (finished_at IS NULL)"),
+    _check("lease", "lease_id IS NULL OR state = 'pending'"),
+    _check("counts", "attempt_count >= 0 AND schedule_step >= 0 AND schedule_step <= attempt_count"),
+    sa.Index("ix_deliveries_due", "workspace_id", "due_at", "delivery_id",
+             sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")),
+    sa.Index(None, "workspace_id", "created_at", "delivery_id"),
+    sa.Index(None, "workspace_id", "call_id"),
+    sa.Index(None, "workspace_id", "contact_id", "created_at"),
+    sa.Index(None, "workspace_id", "outcome_id", "created_at"),
+    sa.Index(None, "workspace_id", "endpoint_id", "created_at"),
+    sa.Index(None, "workspace_id", "state", "created_at", "delivery_id"),
+)  # fmt: skip
+
+attempts = _table(
+    "attempts",
+    _id("workspace_id"),
+    _id("delivery_id"),
+    _int("number"),
+    _int("started_at"),
+    _int("duration_ms"),
+    _text("remote_address", null=True),
+    _int("status", null=True),
+    _text("response_headers"),
+    _text("response_body"),
+    _text("error", null=True),
+    _text("error_detail", null=True),
+    _text("timings"),
+    _int("next_attempt_at", null=True),
+    sa.PrimaryKeyConstraint("workspace_id", "delivery_id", "number"),
+    _reference("deliveries", "delivery_id"),
+    _check("number", "number >= 1"),
+    _check("duration", "duration_ms >= 0"),
+    _check(
+        "error",
+        "error IN ('dns', 'connect', 'tls', 'timeout', 'blocked', 'http_status', 'protocol')",
+    ),
+)
+
+events = _table(
+    "events",
+    _id("workspace_id"),
+    # Which commit it belongs to: readers go by it, so that a late commit is never skipped.
+    _int("commit_order"),
+    _id("event_id"),
+    _text("type"),
+    _text("data"),
+    _id("contact_id", null=True),
+    _int("at"),
+    sa.PrimaryKeyConstraint("workspace_id", "event_id"),
+    _of_workspace(),
+    sa.Index(None, "workspace_id", "commit_order", "event_id"),
+    sa.Index(None, "workspace_id", "at"),
+)

@@ -1,0 +1,114 @@
+"""Fixtures of the black-box tests: one server process per engine, a fresh workspace per test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Api, Desk, Server, loopback_settings, run_server
+from receiver import Receiver, ReceiverServer
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL cluster for the whole run."""
+    from postgres import start_postgres  # noqa: PLC0415 - SQLite alone must not need it
+
+    cluster = start_postgres()
+    yield cluster
+    stop = getattr(cluster, "stop", None)
+    if stop is not None:
+        stop()
+
+
+@pytest.fixture(scope="session")
+def make_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The URL of a fresh database of an engine."""
+    directory = tmp_path_factory.mktemp("databases")
+    made = iter(range(1_000_000))
+
+    def make(engine: str) -> str:
+        name = f"contract_{next(made)}"
+        if engine == "sqlite":
+            return f"sqlite:///{directory / name}.db"
+        url: str = request.getfixturevalue("postgres").create_database(name)
+        return url
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def database_url(engine: str, make_database: Callable[[str], str]) -> str:
+    return make_database(engine)
+
+
+@pytest.fixture(scope="session")
+def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from run_server(database_url, tmp_path_factory.mktemp("server"), **loopback_settings())
+
+
+@pytest.fixture(scope="session")
+def strict_server(make_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server as it comes: no range opened, so loopback is closed to webhooks (contract § 9)."""
+    yield from run_server(make_database("sqlite"), tmp_path_factory.mktemp("strict"))
+
+
+@pytest.fixture
+def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Servers that a test starts, stops and kills as it likes; whatever still runs afterwards is killed."""
+    made: list[Server] = []
+
+    def make(database_url: str, **settings: str) -> Server:
+        server = Server(database_url, tmp_path_factory.mktemp("own"), **loopback_settings(**settings))
+        made.append(server)
+        return server.start()
+
+    yield make
+    for server in made:
+        if server.running:
+            server.kill()
+
+
+@pytest.fixture
+def desk(server: Server) -> Desk:
+    """A fresh workspace."""
+    return Desk.open(server)
+
+
+@pytest.fixture
+def api(desk: Desk) -> Api:
+    """A client with a token for everything in a fresh workspace."""
+    return desk.api
+
+
+@pytest.fixture(scope="session")
+def shared_desk(server: Server) -> Desk:
+    """One workspace for tables of refusals: nothing may be supposed about what is in it."""
+    return Desk.open(server, "Shared")
+
+
+@pytest.fixture(scope="session")
+def shared_api(shared_desk: Desk) -> Api:
+    return shared_desk.api
+
+
+@pytest.fixture(scope="session")
+def receiver_server() -> Iterator[ReceiverServer]:
+    with ReceiverServer() as listening:
+        yield listening
+
+
+@pytest.fixture
+def receiver(receiver_server: ReceiverServer) -> Receiver:
+    """A webhook URL of this test's own."""
+    return Receiver(receiver_server)
