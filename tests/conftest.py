@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness import Api, Desk, Server, loopback_settings, run_server
 from receiver import Receiver, ReceiverServer
 
@@ -24,15 +24,14 @@ def postgres() -> Iterator[Any]:
     """A PostgreSQL cluster for the whole run."""
     from postgres import start_postgres  # noqa: PLC0415 - SQLite alone must not need it
 
-    cluster = start_postgres()
-    yield cluster
-    stop = getattr(cluster, "stop", None)
-    if stop is not None:
-        stop()
+    with start_postgres() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
-def make_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+def make_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
     """The URL of a fresh database of an engine."""
     directory = tmp_path_factory.mktemp("databases")
     made = iter(range(1_000_000))
@@ -58,7 +57,9 @@ def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="session")
-def strict_server(make_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def strict_server(
+    make_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server as it comes: no range opened, so loopback is closed to webhooks (contract § 9)."""
     yield from run_server(make_database("sqlite"), tmp_path_factory.mktemp("strict"))
 
@@ -68,8 +69,9 @@ def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
     """Servers that a test starts, stops and kills as it likes; whatever still runs afterwards is killed."""
     made: list[Server] = []
 
-    def make(database_url: str, **settings: str) -> Server:
-        server = Server(database_url, tmp_path_factory.mktemp("own"), **loopback_settings(**settings))
+    def make(database_url: str, *flags: str, **settings: str) -> Server:
+        directory = tmp_path_factory.mktemp("own")
+        server = Server(database_url, directory, *flags, **loopback_settings(**settings))
         made.append(server)
         return server.start()
 

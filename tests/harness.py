@@ -18,9 +18,10 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 Json = Any
@@ -171,7 +172,7 @@ class Api:
         headers: Pairs = (),
         key: str | None = FRESH,
     ) -> Answer:
-        """Send `json`, or `raw` as it is. POST and PATCH of outcomes carry a fresh key unless told otherwise."""
+        """Send `json`, or `raw` as it is; POST and PATCH of outcomes carry a fresh key unless told."""
         body = raw if json is ABSENT else jsonlib.dumps(json).encode()
         pairs = [*headers, *self._key_header(method, path, key)]
         return self._exchange(method, path, pairs, body)
@@ -185,7 +186,9 @@ class Api:
         return (("Idempotency-Key", fresh_key()),) if needs_key else ()
 
     def _exchange(self, method: str, path: str, headers: Pairs, body: bytes | None) -> Answer:
-        connection = http.client.HTTPConnection(urlsplit(self.base_url).netloc, timeout=ANSWER_TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(
+            urlsplit(self.base_url).netloc, timeout=ANSWER_TIMEOUT_SECONDS
+        )
         try:
             self._send(connection, method, path, headers, body)
             response = connection.getresponse()
@@ -194,7 +197,12 @@ class Api:
             connection.close()
 
     def _send(
-        self, connection: http.client.HTTPConnection, method: str, path: str, headers: Pairs, body: bytes | None
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        headers: Pairs,
+        body: bytes | None,
     ) -> None:
         names = {name.lower() for name, _ in headers}
         connection.putrequest(method, self.prefix + path, skip_accept_encoding=True)
@@ -227,16 +235,18 @@ class Api:
         with connect(self.base_url) as wire:
             wire.sendall(request)
             response = http.client.HTTPResponse(wire)
-            response.begin()
-            return Answer(response.status, response.headers, response.read())
+            with closing(response):
+                response.begin()
+                return Answer(response.status, response.headers, response.read())
 
 
 class Server:
     """`leadline serve` as a process of its own on a free port."""
 
-    def __init__(self, database_url: str, directory: Path, **settings: str) -> None:
+    def __init__(self, database_url: str, directory: Path, *flags: str, **settings: str) -> None:
         self.database_url = database_url
         self.directory = directory
+        self.flags = flags
         self.settings = settings
         self.base_url = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -247,7 +257,7 @@ class Server:
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "leadline", "serve", "--host", "127.0.0.1", "--port", "0",
-                 "--database", self.database_url],
+                 "--database", self.database_url, *self.flags],
                 env=server_environment(LEADLINE_READY_FILE=str(ready), **self.settings),
                 cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
@@ -444,7 +454,7 @@ class EventStream:
         self.status = self._response.status
         self.content_type = self._response.getheader("Content-Type") or ""
 
-    def __enter__(self) -> EventStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,9 +10,9 @@ import uuid
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPMessage
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from harness import eventually
@@ -24,7 +24,7 @@ class Hit:
 
     method: str
     target: str
-    headers: HTTPMessage
+    headers: Message
     body: bytes
 
     @property
@@ -79,7 +79,7 @@ class ReceiverServer(ThreadingHTTPServer):
         self._replies: dict[str, deque[Reply]] = defaultdict(deque)
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
 
-    def __enter__(self) -> ReceiverServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -10,7 +10,9 @@ import time
 # No row ever has it: what is no UUID in a path becomes this one and is not found (contract § 1).
 NIL_ID = "00000000-0000-0000-0000-000000000000"
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}", re.ASCII)
+_UUID = re.compile(
+    r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}", re.ASCII
+)
 
 _SEQUENCE_MAX = 0xFFF
 _lock = threading.Lock()

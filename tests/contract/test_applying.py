@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import pytest
+
 from harness import TIME, Desk, Json, assert_done, assert_refused, unknown_id
 from receiver import Receiver
 
 APPLIED_KEYS = {
-    "applied_id", "call_id", "outcome_id", "outcome_name", "outcome_type", "agent_id", "note", "applied_at",
-    "destination", "error_message", "delivery_id",
-}  # fmt: skip
+    "applied_id",
+    "call_id",
+    "outcome_id",
+    "outcome_name",
+    "outcome_type",
+    "agent_id",
+    "note",
+    "applied_at",
+    "destination",
+    "error_message",
+    "delivery_id",
+}
 
 
 def remove(choice: Json) -> dict[str, Json]:
@@ -28,11 +38,18 @@ def test_an_applied_outcome_has_exactly_its_keys(desk: Desk) -> None:
     assert set(body) == {"ok", "applied", "call"}
     applied = body["applied"]
     assert set(applied) == APPLIED_KEYS
-    told = {key: applied[key] for key in ("call_id", "outcome_id", "outcome_name", "outcome_type", "agent_id", "note")}
+    told = {
+        key: applied[key]
+        for key in ("call_id", "outcome_id", "outcome_name", "outcome_type", "agent_id", "note")
+    }
     assert told == {
-        "call_id": call["call_id"], "outcome_id": outcome["outcome_id"], "outcome_name": "Interested",
-        "outcome_type": "action", "agent_id": "agent-1", "note": "called back",
-    }  # fmt: skip
+        "call_id": call["call_id"],
+        "outcome_id": outcome["outcome_id"],
+        "outcome_name": "Interested",
+        "outcome_type": "action",
+        "agent_id": "agent-1",
+        "note": "called back",
+    }
     assert applied["destination"] == {"destination_type": "none", "lists_added": [], "lists_removed": []}
     assert applied["error_message"] == ""
     assert TIME.fullmatch(applied["applied_at"])
@@ -274,7 +291,9 @@ def dry(desk: Desk, call_id: str, outcome_id: str) -> Json:
 
 def test_a_dry_run_tells_what_would_be_and_changes_nothing(desk: Desk, receiver: Receiver) -> None:
     list_id, contact_id = desk.smart_list()["smart_list_id"], desk.contact()["contact_id"]
-    outcome_id = desk.action(receiver.url, destination_type="smart_list", destination_id=list_id)["outcome_id"]
+    outcome_id = desk.action(receiver.url, destination_type="smart_list", destination_id=list_id)[
+        "outcome_id"
+    ]
     before = desk.call(contact_id=contact_id)
     body = assert_done(dry(desk, before["call_id"], outcome_id), 200)
     assert set(body) == {"ok", "dry_run", "applied", "call"}

@@ -7,12 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
+
 from harness import TIME, Answer, Api, Desk, Json, assert_done, assert_refused, fresh_phone_number, unknown_id
 
 CALL_KEYS = {
-    "call_id", "state", "direction", "phone_number", "contact_id", "agent_id", "external_id", "line_result",
-    "started_at", "answered_at", "ended_at", "disposition_required", "disposition", "applied",
-}  # fmt: skip
+    "call_id",
+    "state",
+    "direction",
+    "phone_number",
+    "contact_id",
+    "agent_id",
+    "external_id",
+    "line_result",
+    "started_at",
+    "answered_at",
+    "ended_at",
+    "disposition_required",
+    "disposition",
+    "applied",
+}
 LINE_RESULTS = ["completed", "no_answer", "busy", "voicemail", "failed", "canceled", "unknown"]
 
 
@@ -41,9 +54,12 @@ def test_a_call_has_exactly_its_keys_and_defaults(desk: Desk) -> None:
 
 def test_what_is_given_is_kept(desk: Desk) -> None:
     given = {
-        "agent_id": "agent-1", "direction": "inbound", "external_id": "pbx-9", "state": "ringing",
+        "agent_id": "agent-1",
+        "direction": "inbound",
+        "external_id": "pbx-9",
+        "state": "ringing",
         "started_at": "2026-06-25T10:20:30.456Z",
-    }  # fmt: skip
+    }
     call = desk.call(**given)
     assert {key: call[key] for key in given} == given
     assert call["answered_at"] is None
@@ -134,7 +150,9 @@ def test_a_call_that_has_ended_cannot_be_answered(desk: Desk) -> None:
 
 def test_ending_is_idempotent_and_the_first_end_counts(desk: Desk) -> None:
     call_id = desk.call(started_at="2026-06-25T10:00:00.000Z")["call_id"]
-    ended = assert_done(end(desk, call_id, line_result="voicemail", ended_at="2026-06-25T10:20:30.456Z"))["call"]
+    ended = assert_done(end(desk, call_id, line_result="voicemail", ended_at="2026-06-25T10:20:30.456Z"))[
+        "call"
+    ]
     assert (ended["line_result"], ended["ended_at"]) == ("voicemail", "2026-06-25T10:20:30.456Z")
     assert assert_done(end(desk, call_id, line_result="busy"))["call"] == ended
     assert assert_done(desk.api.post(f"/calls/{call_id}/end"))["call"] == ended
@@ -240,8 +258,10 @@ def test_only_the_disposition_closes_a_wrap_up(desk: Desk) -> None:
     assert (body["call"]["state"], body["call"]["disposition_required"]) == ("closed", False)
     applied = body["applied"]
     assert body["call"]["disposition"] == {
-        "outcome_id": disposition, "outcome_name": "Not Qualified", "applied_at": applied["applied_at"],
-    }  # fmt: skip
+        "outcome_id": disposition,
+        "outcome_name": "Not Qualified",
+        "applied_at": applied["applied_at"],
+    }
 
 
 # Reading
@@ -317,7 +337,9 @@ def test_agents_are_listed(desk: Desk) -> None:
     assert listed[0] == agent(desk, "c")
 
 
-@pytest.mark.parametrize("agent_id", ["sip:alice@example.com", "Zoë 7", "x" * 128, "a?b=c&d#e", "100%", "team/7"])
+@pytest.mark.parametrize(
+    "agent_id", ["sip:alice@example.com", "Zoë 7", "x" * 128, "a?b=c&d#e", "100%", "team/7"]
+)
 def test_an_agent_id_is_the_phone_systems_own_string(desk: Desk, agent_id: str) -> None:
     call = desk.call(agent_id=agent_id)
     assert call["agent_id"] == agent_id

@@ -10,7 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from harness import Api, Desk, Json, Server, assert_done, assert_refused, eventually, server_environment, unknown_id
+
+from harness import (
+    Answer,
+    Api,
+    Desk,
+    Json,
+    Server,
+    assert_done,
+    assert_refused,
+    eventually,
+    server_environment,
+    unknown_id,
+)
 from receiver import Receiver
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -19,9 +31,14 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def leadline(arguments: Sequence[str], directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "leadline", *arguments],
-        env=server_environment(**settings), cwd=directory, capture_output=True, text=True, timeout=60, check=False,
+        env=server_environment(**settings),
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -45,9 +62,19 @@ def create_token(run: Run, workspace_id: str, scopes: str = "all") -> str:
     return token
 
 
+def refused_with(api: Api, status: int) -> list[Answer]:
+    """The answer, once it has this status."""
+    answer = api.get("/outcomes")
+    return [answer] if answer.status == status else []
+
+
 def rows(listing: Json) -> list[Json]:
     """The rows of a `--json` listing, bare or under a noun."""
-    return listing if isinstance(listing, list) else next(value for value in listing.values() if isinstance(value, list))
+    return (
+        listing
+        if isinstance(listing, list)
+        else next(value for value in listing.values() if isinstance(value, list))
+    )
 
 
 def test_a_workspace_and_a_token_from_the_shell_work_at_once(run: Run, server: Server) -> None:
@@ -84,8 +111,8 @@ def test_a_revoked_token_stops_working(run: Run, server: Server) -> None:
     assert len(tokens) == 1
     assert str(api.token) not in listed.stdout
     assert run("token", "revoke", tokens[0]["token_id"]).returncode == 0
-    refused = eventually(lambda: answer if (answer := api.get("/outcomes")).status == 401 else None, 5.0)
-    assert_refused(refused, 401, "unauthorized")
+    refused = eventually(lambda: refused_with(api, 401), 5.0)
+    assert_refused(refused[0], 401, "unauthorized")
 
 
 def test_the_tokens_of_a_deleted_workspace_lead_to_no_subaccount(run: Run, server: Server) -> None:
@@ -96,8 +123,8 @@ def test_the_tokens_of_a_deleted_workspace_lead_to_no_subaccount(run: Run, serve
     if deleted.returncode != 0:
         deleted = run("workspace", "delete", workspace_id, "--yes")
     assert deleted.returncode == 0, deleted.stderr
-    refused = eventually(lambda: answer if (answer := api.get("/outcomes")).status == 403 else None, 5.0)
-    assert_refused(refused, 403, "no_subaccount")
+    refused = eventually(lambda: refused_with(api, 403), 5.0)
+    assert_refused(refused[0], 403, "no_subaccount")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +159,7 @@ def test_an_unknown_scope_flag_or_command_exits_2(run: Run, arguments: list[str]
 )
 def test_what_does_not_exist_is_an_error_in_words(run: Run, arguments: list[str]) -> None:
     done = run(*arguments)
-    assert done.returncode not in {0}, done.stdout
+    assert done.returncode != 0, done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -166,37 +193,62 @@ def test_migrate_makes_a_database_and_may_be_repeated(
     assert set(parsed(made)) >= {"organization_id", "subaccount_id"}
 
 
-def test_serve_on_an_empty_database_prints_a_token_once(
-    engine: str, make_server: Callable[..., Server], make_database: Callable[[str], str]
-) -> None:
-    server = make_server(make_database(engine))
-    printed = server.log()
-    assert server.base_url in printed
-    tokens = [word for word in re.findall(r"[\w.\-]{20,}", printed) if accepted(server, word)]
-    assert len(tokens) == 1, printed
-    assert server.stop() == 0
-    server.start()
-    later = server.log()[len(printed) :]
-    assert tokens[0] not in later
-    assert accepted(server, tokens[0])
+def tokens_in(server: Server, printed: str) -> list[str]:
+    """The words of the output that are tokens."""
+    return [word for word in set(re.findall(r"[\w.\-]{20,}", printed)) if accepted(server, word)]
 
 
 def accepted(server: Server, token: str) -> bool:
     return Api(server.base_url, token).get("/outcomes").status == 200
 
 
+def test_serve_on_an_empty_database_prints_a_token_once(
+    engine: str, make_server: Callable[..., Server], make_database: Callable[[str], str]
+) -> None:
+    server = make_server(make_database(engine))
+    printed = server.log()
+    assert server.base_url in printed
+    tokens = tokens_in(server, printed)
+    assert len(tokens) == 1, printed
+    assert server.stop() == 0
+    server.start()
+    assert tokens[0] not in server.log()[len(printed) :]
+    assert accepted(server, tokens[0])
+
+
+def test_dev_fills_in_samples_and_lets_webhooks_go_to_loopback(
+    make_server: Callable[..., Server], make_database: Callable[[str], str], receiver: Receiver
+) -> None:
+    server = make_server(make_database("sqlite"), "--dev", LEADLINE_WEBHOOK_ALLOW_CIDRS="")
+    api = Api(server.base_url, tokens_in(server, server.log())[0])
+    for path, noun in (("/smart-lists", "smart_lists"), ("/contacts", "contacts"), ("/outcomes", "outcomes")):
+        assert assert_done(api.get(path))[noun], noun
+    desk = Desk(api, server.database_url, "", "")
+    call_id = desk.call()["call_id"]
+    desk.applied(call_id, desk.action(receiver.url)["outcome_id"])
+    receiver.wait_for()
+
+
 def test_a_worker_beside_a_server_delivers_nothing_twice_and_ends_with_0(
-    make_server: Callable[..., Server], make_database: Callable[[str], str], receiver: Receiver, tmp_path: Path
+    make_server: Callable[..., Server],
+    make_database: Callable[[str], str],
+    receiver: Receiver,
+    tmp_path: Path,
 ) -> None:
     server = make_server(make_database("postgresql"))
     worker = subprocess.Popen(
         [sys.executable, "-m", "leadline", "worker"],
         env=server_environment(LEADLINE_DATABASE_URL=server.database_url, **server.settings),
-        cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     try:
         desk = Desk.open(server)
-        delivery_id = desk.applied(desk.call()["call_id"], desk.action(receiver.url)["outcome_id"])["delivery_id"]
+        delivery_id = desk.applied(desk.call()["call_id"], desk.action(receiver.url)["outcome_id"])[
+            "delivery_id"
+        ]
         desk.delivery_in(delivery_id, "succeeded")
         assert worker.poll() is None
         worker.terminate()

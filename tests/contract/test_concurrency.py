@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import Answer, Api, Desk, EventStream, Server, assert_done, fresh_key, loopback_settings, run_server
+
+from harness import (
+    Answer,
+    Api,
+    Desk,
+    EventStream,
+    Server,
+    assert_done,
+    fresh_key,
+    loopback_settings,
+    run_server,
+)
 from receiver import Receiver
 
 APPLIES = 50
@@ -15,12 +26,16 @@ APPLIES = 50
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "two nodes on one postgresql"])
 def nodes(
-    request: pytest.FixtureRequest, make_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    make_database: Callable[[str], str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[list[Server]]:
     """One server, or two processes that share a database."""
     shared = request.param.startswith("two")
     url = make_database("postgresql" if shared else request.param)
-    starts = [run_server(url, tmp_path_factory.mktemp("node"), **loopback_settings()) for _ in range(1 + shared)]
+    starts = [
+        run_server(url, tmp_path_factory.mktemp("node"), **loopback_settings()) for _ in range(1 + shared)
+    ]
     servers = [next(start) for start in starts]
     yield servers
     for start in starts:
@@ -46,11 +61,15 @@ def together(nodes: list[Server], count: int, ask: Callable[[int, str], Answer])
 
 def test_fifty_applies_at_once_are_one_event(nodes: list[Server], shared: Desk, receiver: Receiver) -> None:
     list_id = shared.smart_list()["smart_list_id"]
-    outcome_id = shared.action(receiver.url, destination_type="smart_list", destination_id=list_id)["outcome_id"]
+    outcome_id = shared.action(receiver.url, destination_type="smart_list", destination_id=list_id)[
+        "outcome_id"
+    ]
     call = shared.call()
     path, body = f"/calls/{call['call_id']}/outcomes", {"outcome_id": outcome_id}
 
-    answers = together(nodes, APPLIES, lambda _, url: shared.api.on(url).post(path, json=body, key=fresh_key()))
+    answers = together(
+        nodes, APPLIES, lambda _, url: shared.api.on(url).post(path, json=body, key=fresh_key())
+    )
 
     assert sorted(answer.status for answer in answers) == [200] * (APPLIES - 1) + [201], answers
     assert len({answer.json["applied"]["applied_id"] for answer in answers}) == 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 
 import pytest
+
 from harness import Answer, Desk, Json, Server, assert_done, eventually
 from receiver import Receiver
 
@@ -73,7 +74,9 @@ def assert_exactly_once(desk: Desk, calls: list[str], receiver: Receiver) -> Non
     deliveries = eventually(all_delivered, timeout_seconds=60.0, pause_seconds=0.2)
     applied = [entry for call in desk.api.pages("/calls", "calls") for entry in call["applied"]]
     assert sorted(entry["call_id"] for entry in applied) == sorted(calls)
-    assert sorted(entry["delivery_id"] for entry in applied) == sorted(entry["delivery_id"] for entry in deliveries)
+    assert sorted(entry["delivery_id"] for entry in applied) == sorted(
+        entry["delivery_id"] for entry in deliveries
+    )
     assert {hit.webhook_id for hit in receiver.hits} == {entry["delivery_id"] for entry in deliveries}
     bodies: dict[str, set[bytes]] = {}
     for hit in receiver.hits:
@@ -83,9 +86,12 @@ def assert_exactly_once(desk: Desk, calls: list[str], receiver: Receiver) -> Non
 
 @pytest.mark.parametrize(("engine_name", "kills"), [("sqlite", 20), ("postgresql", 5)])
 def test_nothing_answered_is_lost_and_nothing_runs_twice(
-    make_server: Callable[..., Server], make_database: Callable[[str], str], receiver: Receiver, engine_name: str,
+    make_server: Callable[..., Server],
+    make_database: Callable[[str], str],
+    receiver: Receiver,
+    engine_name: str,
     kills: int,
-) -> None:  # fmt: skip
+) -> None:
     chance = random.Random(20260625)
     server = make_server(make_database(engine_name))
     desk = Desk.open(server)

@@ -7,13 +7,31 @@ import socket
 from urllib.parse import quote
 
 import pytest
-from harness import ATTEMPTS_MAX, TIME, Answer, Desk, Json, assert_done, assert_refused, eventually, unknown_id
+
+from harness import (
+    ATTEMPTS_MAX,
+    TIME,
+    Answer,
+    Desk,
+    Json,
+    assert_done,
+    assert_refused,
+    eventually,
+    unknown_id,
+)
 from receiver import Receiver, Reply, signature_of
 
 ATTEMPT_KEYS = {
-    "number", "started_at", "duration_ms", "remote_address", "status", "response_headers", "response_body", "error",
+    "number",
+    "started_at",
+    "duration_ms",
+    "remote_address",
+    "status",
+    "response_headers",
+    "response_body",
+    "error",
     "next_attempt_at",
-}  # fmt: skip
+}
 LONG_AGO = "2020-01-01T00:00:00.000Z"
 
 
@@ -96,7 +114,10 @@ def test_deliveries_are_found_by_what_they_are_about(desk: Desk, receiver: Recei
     body, held = done["payload"], desk.read_delivery(waiting)
 
     def found(query: str) -> list[str]:
-        return [entry["delivery_id"] for entry in desk.api.pages(f"/webhook-deliveries?{query}", "deliveries", limit=1)]
+        return [
+            entry["delivery_id"]
+            for entry in desk.api.pages(f"/webhook-deliveries?{query}", "deliveries", limit=1)
+        ]
 
     assert found("since=" + LONG_AGO) == [waiting, sent]
     assert found("state=succeeded") == [sent]
@@ -187,7 +208,9 @@ def test_a_replay_may_name_states_outcome_and_endpoint(desk: Desk, receiver: Rec
     for delivery_id in (first, second):
         desk.delivery_in(delivery_id, "succeeded")
     endpoint_id = desk.endpoint_of(other.url)["endpoint_id"]
-    assert finished_replay(desk, since=LONG_AGO, states=["succeeded"], endpoint_id=endpoint_id)["matched"] == 1
+    assert (
+        finished_replay(desk, since=LONG_AGO, states=["succeeded"], endpoint_id=endpoint_id)["matched"] == 1
+    )
     other.wait_for(2)
     outcome_id = desk.delivery_in(first, "succeeded")["payload"]["outcome"]["outcome_id"]
     assert finished_replay(desk, since=LONG_AGO, states=["succeeded"], outcome_id=outcome_id)["requeued"] == 1
@@ -222,7 +245,9 @@ def test_a_bad_replay_is_refused(shared_desk: Desk, body: dict[str, Json]) -> No
 # Endpoints
 
 
-def test_an_endpoint_is_there_from_the_moment_an_outcome_with_it_is_saved(desk: Desk, receiver: Receiver) -> None:
+def test_an_endpoint_is_there_from_the_moment_an_outcome_with_it_is_saved(
+    desk: Desk, receiver: Receiver
+) -> None:
     assert assert_done(desk.api.get("/webhook-endpoints"))["endpoints"] == []
     for _ in range(2):
         desk.action(receiver.url)
@@ -263,11 +288,18 @@ def test_patch_of_an_endpoint_merges(desk: Desk, receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"timeout_seconds": 0}, {"timeout_seconds": 31}, {"timeout_seconds": "5"}, {"max_concurrency": 0},
-        {"max_concurrency": True}, {"rate_limit_per_second": 0}, {"rate_limit_per_second": -1}, {"state": "broken"},
-        {"webhook_url": "https://example.com/"}, {"wat": 1},
+        {"timeout_seconds": 0},
+        {"timeout_seconds": 31},
+        {"timeout_seconds": "5"},
+        {"max_concurrency": 0},
+        {"max_concurrency": True},
+        {"rate_limit_per_second": 0},
+        {"rate_limit_per_second": -1},
+        {"state": "broken"},
+        {"webhook_url": "https://example.com/"},
+        {"wat": 1},
     ],
-)  # fmt: skip
+)
 def test_a_bad_endpoint_setting_is_refused(shared_desk: Desk, fields: dict[str, Json]) -> None:
     shared_desk.action("https://hooks.example.com/settings")
     endpoint_id = shared_desk.endpoint_of("https://hooks.example.com/settings")["endpoint_id"]

@@ -6,9 +6,25 @@ import json
 import uuid
 
 import pytest
-from harness import TIME, Answer, Api, Desk, assert_done, assert_refused, fresh_key, fresh_phone_number, unknown_id
 
-GOOD_OUTCOME = {"outcome_name": "Interested", "outcome_type": "action", "webhook_url": "https://example.com/hook"}
+from harness import (
+    TIME,
+    Answer,
+    Api,
+    Desk,
+    Json,
+    assert_done,
+    assert_refused,
+    fresh_key,
+    fresh_phone_number,
+    unknown_id,
+)
+
+GOOD_OUTCOME = {
+    "outcome_name": "Interested",
+    "outcome_type": "action",
+    "webhook_url": "https://example.com/hook",
+}
 ZERO = "00000000-0000-4000-8000-000000000000"
 
 BODY_ROUTES = [
@@ -108,7 +124,7 @@ def test_details_list_all_problems_in_part_b_too(shared_api: Api) -> None:
     assert set(body) <= answer.fields
 
 
-@pytest.mark.parametrize("order", [True, False, 10.0, 1e1, "10", 2**31, -(2**31) - 1, 0.5, [], {}, 10**400])
+@pytest.mark.parametrize("order", [True, False, 10.0, "10", 2**31, -(2**31) - 1, 0.5, [], {}, 10**400])
 def test_what_is_no_int32_is_refused_as_order(shared_api: Api, order: object) -> None:
     answer = shared_api.post("/outcomes", json=GOOD_OUTCOME | {"order": order})
     assert_refused(answer, 400, "invalid_outcome")
@@ -129,7 +145,9 @@ def test_a_number_with_fraction_or_exponent_is_no_integer(shared_api: Api, raw_o
 
 @pytest.mark.parametrize("value", [True, 1, 1.5, [], {}, ["Interested"]])
 @pytest.mark.parametrize("field", ["outcome_name", "outcome_type", "destination_type", "webhook_url"])
-def test_what_is_no_string_is_refused_where_a_string_belongs(shared_api: Api, field: str, value: object) -> None:
+def test_what_is_no_string_is_refused_where_a_string_belongs(
+    shared_api: Api, field: str, value: object
+) -> None:
     answer = shared_api.post("/outcomes", json=GOOD_OUTCOME | {field: value})
     assert_refused(answer, 400, "invalid_outcome")
     assert field in answer.fields
@@ -252,7 +270,8 @@ def test_size_is_judged_before_the_token_and_the_token_before_the_body(shared_ap
 def test_a_chunked_body_over_64_kib_is_too_large(shared_api: Api) -> None:
     chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
     head = (
-        f"POST {shared_api.prefix}/smart-lists HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {shared_api.token}\r\n"
+        f"POST {shared_api.prefix}/smart-lists HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {shared_api.token}\r\n"
         "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     ).encode()
     assert_refused(shared_api.exchange_bytes(head + chunk * 3), 413, "payload_too_large")
@@ -261,7 +280,8 @@ def test_a_chunked_body_over_64_kib_is_too_large(shared_api: Api) -> None:
 def test_a_small_chunked_body_is_taken(shared_api: Api) -> None:
     body = json.dumps({"smart_list_name": f"Chunked {uuid.uuid4()}"}).encode()
     head = (
-        f"POST {shared_api.prefix}/smart-lists HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {shared_api.token}\r\n"
+        f"POST {shared_api.prefix}/smart-lists HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {shared_api.token}\r\n"
         "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     ).encode()
     chunks = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (5, body[:5], len(body) - 5, body[5:])
@@ -314,7 +334,12 @@ def test_ids_are_lower_case_uuids_of_version_7_and_times_have_milliseconds(desk:
     for text in ids:
         assert str(uuid.UUID(text)) == text
         assert uuid.UUID(text).version == 7
-    for text in (outcome["created_at"], outcome["updated_at"], smart_list["created_at"], contact["created_at"]):
+    for text in (
+        outcome["created_at"],
+        outcome["updated_at"],
+        smart_list["created_at"],
+        contact["created_at"],
+    ):
         assert TIME.fullmatch(text), text
     assert TIME.fullmatch(call["started_at"])
 
@@ -337,12 +362,21 @@ def test_an_id_in_braces_or_as_urn_is_none(desk: Desk) -> None:
     for wrapped in (f"{{{smart_list}}}", f"urn:uuid:{smart_list}", f"{smart_list}%20", f"%20{smart_list}"):
         path = f"/smart-lists/{wrapped}".replace("{", "%7B").replace("}", "%7D")
         assert_refused(desk.api.get(path), 404, "smart_list_not_found")
-    for wrapped in (f"{{{contact}}}", f"urn:uuid:{contact}", f" {contact}", f"{contact}\n", contact[:-1], "", "x"):
+    for wrapped in (
+        f"{{{contact}}}",
+        f"urn:uuid:{contact}",
+        f" {contact}",
+        f"{contact}\n",
+        contact[:-1],
+        "",
+        "x",
+    ):
         assert_refused(desk.api.post("/calls", json={"contact_id": wrapped}), 400, "invalid_request")
 
 
 def test_a_number_is_never_an_id(desk: Desk) -> None:
-    for wrong in (1, True, [], {}):
+    wrongs: list[Json] = [1, True, [], {}]
+    for wrong in wrongs:
         answer = desk.api.post("/calls", json={"contact_id": wrong})
         assert_refused(answer, 400, "invalid_request")
         assert "contact_id" in answer.fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from harness import NOWHERE, TIME, Desk, EventStream, Json, Server, assert_done, assert_refused, eventually
 from receiver import Receiver
 
@@ -102,7 +103,9 @@ def test_deliveries_are_told(desk: Desk, receiver: Receiver) -> None:
 
 def test_every_change_of_the_outcomes_is_told(desk: Desk) -> None:
     outcome_id = desk.action()["outcome_id"]
-    assert_done(desk.api.patch(f"/outcomes/{outcome_id}", json={"outcome_name": "B", "outcome_type": "disposition"}))
+    assert_done(
+        desk.api.patch(f"/outcomes/{outcome_id}", json={"outcome_name": "B", "outcome_type": "disposition"})
+    )
     assert_done(desk.api.delete(f"/outcomes/{outcome_id}"))
     assert kinds(events(desk)).count("outcomes.changed") == 3
 

@@ -7,9 +7,24 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import Answer, Api, Desk, Pairs, Server, assert_done, assert_refused, fresh_key, fresh_phone_number
 
-GOOD_OUTCOME = {"outcome_name": "Interested", "outcome_type": "action", "webhook_url": "https://example.com/hook"}
+from harness import (
+    Answer,
+    Api,
+    Desk,
+    Pairs,
+    Server,
+    assert_done,
+    assert_refused,
+    fresh_key,
+    fresh_phone_number,
+)
+
+GOOD_OUTCOME = {
+    "outcome_name": "Interested",
+    "outcome_type": "action",
+    "webhook_url": "https://example.com/hook",
+}
 OTHER_OUTCOME = GOOD_OUTCOME | {"outcome_name": "Another"}
 
 

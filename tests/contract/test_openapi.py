@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import Api, Desk, Json, Server, loopback_settings, run_server, server_environment
 from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from harness import Api, Desk, Json, Server, loopback_settings, run_server, server_environment
 
 CHECKS = (
     "not_a_server_error",
@@ -101,17 +102,45 @@ def test_every_operation_has_its_own_id_and_a_summary(document: Json) -> None:
     assert all(operation.get("summary") for operation in operations)
 
 
-def test_generated_requests_find_nothing_that_the_document_does_not_say(own_server: Server, tmp_path: Path) -> None:
+def test_generated_requests_find_nothing_that_the_document_does_not_say(
+    own_server: Server, tmp_path: Path
+) -> None:
     desk = Desk.open(own_server)
     done = subprocess.run(
         [
-            sys.executable, "-m", "schemathesis.cli", "run", f"{own_server.base_url}/openapi.json",
-            "--header", f"Authorization: Bearer {desk.api.token}", "--checks", ",".join(CHECKS),
-            "--exclude-path-regex", "/events$|/docs$|/metrics$|^/$", "--phases", "examples,coverage,fuzzing",
-            "--max-examples", "6", "--seed", "1", "--request-timeout", "10", "--suppress-health-check", "all",
-            "--generation-database", "none", "--warnings", "off", "--continue-on-failure",
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "run",
+            f"{own_server.base_url}/openapi.json",
+            "--header",
+            f"Authorization: Bearer {desk.api.token}",
+            "--checks",
+            ",".join(CHECKS),
+            "--exclude-path-regex",
+            "/events$|/docs$|/metrics$|^/$",
+            "--phases",
+            "examples,coverage,fuzzing",
+            "--max-examples",
+            "6",
+            "--seed",
+            "1",
+            "--request-timeout",
+            "10",
+            "--suppress-health-check",
+            "all",
+            "--generation-database",
+            "none",
+            "--warnings",
+            "off",
+            "--continue-on-failure",
         ],
-        env=server_environment(), cwd=tmp_path, capture_output=True, text=True, timeout=TIME_MAX_SECONDS, check=False,
+        env=server_environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIME_MAX_SECONDS,
+        check=False,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-2000:]

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
+
 from harness import ABSENT, TIME, Api, Desk, Json, assert_done, assert_refused, unknown_id
 
-ACTION = {"outcome_name": "Interested", "outcome_type": "action", "webhook_url": "https://example.com/sailor/outcomes"}
+ACTION = {
+    "outcome_name": "Interested",
+    "outcome_type": "action",
+    "webhook_url": "https://example.com/sailor/outcomes",
+}
 DISPOSITION = {"outcome_name": "Not Qualified", "outcome_type": "disposition"}
 OUTCOME_KEYS = {
-    "outcome_id", "outcome_name", "outcome_type", "order", "destination_type", "destination", "webhook_url",
-    "created_at", "updated_at",
-}  # fmt: skip
+    "outcome_id",
+    "outcome_name",
+    "outcome_type",
+    "order",
+    "destination_type",
+    "destination",
+    "webhook_url",
+    "created_at",
+    "updated_at",
+}
 NONE = {"destination_type": "none"}
 
 
@@ -39,11 +48,16 @@ def test_the_published_action_example_works(desk: Desk) -> None:
     outcome = body["outcome"]
     assert set(outcome) == OUTCOME_KEYS
     assert {key: outcome[key] for key in ("outcome_name", "outcome_type", "order", "destination_type")} == {
-        "outcome_name": "Interested", "outcome_type": "action", "order": 10, "destination_type": "smart_list",
-    }  # fmt: skip
+        "outcome_name": "Interested",
+        "outcome_type": "action",
+        "order": 10,
+        "destination_type": "smart_list",
+    }
     assert outcome["destination"] == {
-        "destination_type": "smart_list", "destination_id": follow_up, "destination_name": "Follow up",
-    }  # fmt: skip
+        "destination_type": "smart_list",
+        "destination_id": follow_up,
+        "destination_name": "Follow up",
+    }
     assert outcome["webhook_url"] == "https://example.com/sailor/outcomes"
     assert outcome["created_at"] == outcome["updated_at"]
     assert TIME.fullmatch(outcome["created_at"])
@@ -53,7 +67,9 @@ def test_the_published_action_example_works(desk: Desk) -> None:
 
 
 def test_the_published_disposition_example_works(desk: Desk) -> None:
-    body = assert_done(desk.api.post("/outcomes", json=DISPOSITION | {"order": 20, "destination_type": "none"}), 201)
+    body = assert_done(
+        desk.api.post("/outcomes", json=DISPOSITION | {"order": 20, "destination_type": "none"}), 201
+    )
     assert set(body["outcome"]) == OUTCOME_KEYS
     assert body["outcome"]["destination"] == NONE
     assert body["outcome"]["webhook_url"] is None
@@ -73,9 +89,11 @@ def test_the_published_patch_and_delete_examples_work(desk: Desk) -> None:
     outcome_id = desk.action()["outcome_id"]
     follow_up = desk.smart_list()["smart_list_id"]
     sent = ACTION | {
-        "outcome_name": "Interested - Follow Up", "order": 10, "destination_type": "smart_list",
+        "outcome_name": "Interested - Follow Up",
+        "order": 10,
+        "destination_type": "smart_list",
         "destination_id": follow_up,
-    }  # fmt: skip
+    }
     body = assert_done(desk.api.patch(f"/outcomes/{outcome_id}", json=sent))
     assert set(body) == {"ok", "outcome", "disposition_popup_enabled"}
     assert body["outcome"]["outcome_id"] == outcome_id
@@ -93,9 +111,12 @@ def test_what_is_left_out_takes_its_default(desk: Desk) -> None:
 
 def test_null_means_left_out(desk: Desk) -> None:
     nothing: dict[str, Json] = {
-        "order": None, "destination_type": None, "destination_id": None, "remove_from_smart_lists": None,
+        "order": None,
+        "destination_type": None,
+        "destination_id": None,
+        "remove_from_smart_lists": None,
         "webhook_url": None,
-    }  # fmt: skip
+    }
     outcome = desk.outcome(**DISPOSITION | nothing)
     assert (outcome["order"], outcome["destination"], outcome["webhook_url"]) == (0, NONE, None)
     refused = desk.api.post("/outcomes", json=ACTION | {"webhook_url": None})
@@ -123,9 +144,24 @@ def test_a_name_is_trimmed_and_counted_in_characters(shared_desk: Desk, name: st
 
 
 BAD_NAMES = [
-    "", " ", "\u3000\u00a0", "a" * 121, "\U0001f99c" * 121, "a\nb", "a\tb", "a\x1bb", "a\x01b", "a\x80b", "a\x85b",
-    "a\x9fb", "a\u2028b", "a\u2029b", None, 5, ABSENT,
-]  # fmt: skip
+    "",
+    " ",
+    "\u3000\u00a0",
+    "a" * 121,
+    "\U0001f99c" * 121,
+    "a\nb",
+    "a\tb",
+    "a\x1bb",
+    "a\x01b",
+    "a\x80b",
+    "a\x85b",
+    "a\x9fb",
+    "a\u2028b",
+    "a\u2029b",
+    None,
+    5,
+    ABSENT,
+]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
@@ -143,7 +179,9 @@ def test_names_need_not_be_unique(desk: Desk) -> None:
 
 @pytest.mark.parametrize("outcome_type", ["Action", "ACTION", "", "call", " action", None, 1, ABSENT])
 def test_the_type_is_action_or_disposition(shared_api: Api, outcome_type: object) -> None:
-    body = {key: value for key, value in (ACTION | {"outcome_type": outcome_type}).items() if value is not ABSENT}
+    body = {
+        key: value for key, value in (ACTION | {"outcome_type": outcome_type}).items() if value is not ABSENT
+    }
     answer = shared_api.post("/outcomes", json=body)
     assert_refused(answer, 400, "invalid_outcome")
     assert "outcome_type" in answer.fields
@@ -163,10 +201,17 @@ BAD_DESTINATIONS: dict[str, tuple[dict[str, object], str]] = {
     "smart_list without id": ({"destination_type": "smart_list"}, "destination_id"),
     "smart_list with null": ({"destination_type": "smart_list", "destination_id": None}, "destination_id"),
     "no uuid": ({"destination_type": "smart_list", "destination_id": "x"}, "destination_id"),
-    "uuid in braces": ({"destination_type": "smart_list", "destination_id": f"{{{SOME_ID}}}"}, "destination_id"),
-    "uuid as urn": ({"destination_type": "smart_list", "destination_id": f"urn:uuid:{SOME_ID}"}, "destination_id"),
+    "uuid in braces": (
+        {"destination_type": "smart_list", "destination_id": f"{{{SOME_ID}}}"},
+        "destination_id",
+    ),
+    "uuid as urn": (
+        {"destination_type": "smart_list", "destination_id": f"urn:uuid:{SOME_ID}"},
+        "destination_id",
+    ),
     "uuid with odd dashes": (
-        {"destination_type": "smart_list", "destination_id": "0000-0000000040008000-000000000010"}, "destination_id"
+        {"destination_type": "smart_list", "destination_id": "0000-0000000040008000-000000000010"},
+        "destination_id",
     ),
     "number as id": ({"destination_type": "smart_list", "destination_id": 7}, "destination_id"),
     "id with none": ({"destination_type": "none", "destination_id": SOME_ID}, "destination_id"),
@@ -174,7 +219,11 @@ BAD_DESTINATIONS: dict[str, tuple[dict[str, object], str]] = {
     "id with remove": (remove({"all": True}) | {"destination_id": SOME_ID}, "destination_id"),
     "remove with none": ({"remove_from_smart_lists": {"all": True}}, "remove_from_smart_lists"),
     "remove with smart_list": (
-        {"destination_type": "smart_list", "destination_id": SOME_ID, "remove_from_smart_lists": {"all": True}},
+        {
+            "destination_type": "smart_list",
+            "destination_id": SOME_ID,
+            "remove_from_smart_lists": {"all": True},
+        },
         "remove_from_smart_lists",
     ),
     "remove without choice": ({"destination_type": "remove_from_smart_list"}, "remove_from_smart_lists"),
@@ -194,13 +243,15 @@ BAD_DESTINATIONS: dict[str, tuple[dict[str, object], str]] = {
     "lists with no uuid": (remove({"list_ids": [SOME_ID, "x"]}), "remove_from_smart_lists"),
     "twice the same": (remove({"list_ids": [SOME_ID, SOME_ID]}), "remove_from_smart_lists"),
     "twice the same, spelled otherwise": (
-        remove({"list_ids": [SOME_ID, SOME_ID.replace("-", "").upper()]}), "remove_from_smart_lists"
+        remove({"list_ids": [SOME_ID, SOME_ID.replace("-", "").upper()]}),
+        "remove_from_smart_lists",
     ),
     "101 lists": (
-        remove({"list_ids": [f"00000000-0000-4000-8000-{n:012}" for n in range(101)]}), "remove_from_smart_lists"
+        remove({"list_ids": [f"00000000-0000-4000-8000-{n:012}" for n in range(101)]}),
+        "remove_from_smart_lists",
     ),
     "a wrong key": (remove({"all": True, "wat": 1}), "remove_from_smart_lists"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD_DESTINATIONS)
@@ -218,7 +269,10 @@ def test_an_action_needs_a_webhook_url_and_a_disposition_does_not(desk: Desk) ->
     assert_refused(answer, 400, "invalid_outcome")
     assert answer.fields == {"webhook_url"}
     assert desk.outcome(**DISPOSITION)["webhook_url"] is None
-    assert desk.outcome(**DISPOSITION, webhook_url="https://example.com/d")["webhook_url"] == "https://example.com/d"
+    assert (
+        desk.outcome(**DISPOSITION, webhook_url="https://example.com/d")["webhook_url"]
+        == "https://example.com/d"
+    )
 
 
 @pytest.mark.parametrize(
@@ -321,8 +375,10 @@ def test_the_destination_name_follows_the_list_and_is_null_when_it_is_gone(desk:
     assert desk.api.get("/outcomes").json["outcomes"][0]["destination"]["destination_name"] == "After"
     assert_done(desk.api.delete(f"/smart-lists/{list_id}?force=true"))
     assert desk.api.get("/outcomes").json["outcomes"][0]["destination"] == {
-        "destination_type": "smart_list", "destination_id": list_id, "destination_name": None,
-    }  # fmt: skip
+        "destination_type": "smart_list",
+        "destination_id": list_id,
+        "destination_name": None,
+    }
 
 
 def test_history_keeps_the_name_and_type_as_they_were(desk: Desk) -> None:
@@ -334,130 +390,3 @@ def test_history_keeps_the_name_and_type_as_they_were(desk: Desk) -> None:
         applied = desk.read_call(call_id)["applied"][0]
         assert (applied["outcome_name"], applied["outcome_type"]) == ("Then", "action")
         desk.api.delete(f"/outcomes/{outcome_id}")
-
-
-# ETag, If-None-Match, If-Match
-
-
-def list_tag(api: Api) -> str:
-    tag = api.get("/outcomes").header("ETag")
-    assert tag
-    return tag
-
-
-def test_an_unchanged_list_is_not_sent_again(desk: Desk) -> None:
-    desk.action()
-    tag = list_tag(desk.api)
-    for value in (tag, f"W/{tag.removeprefix('W/')}", f'"x", {tag}', "*"):
-        answer = desk.api.get("/outcomes", headers=[("If-None-Match", value)])
-        assert (answer.status, answer.body) == (304, b""), value
-        assert answer.header("ETag") == tag
-    assert desk.api.get("/outcomes", headers=[("If-None-Match", '"x"')]).status == 200
-
-
-def test_every_change_that_shows_gives_the_list_another_tag(desk: Desk) -> None:
-    list_id = desk.smart_list("Before")["smart_list_id"]
-    tags = [list_tag(desk.api)]
-    outcome_id = desk.action(destination_type="smart_list", destination_id=list_id)["outcome_id"]
-    tags.append(list_tag(desk.api))
-    desk.api.patch(f"/smart-lists/{list_id}", json={"smart_list_name": "After"})
-    tags.append(list_tag(desk.api))
-    desk.api.patch(f"/outcomes/{outcome_id}", json=ACTION | {"order": 9})
-    tags.append(list_tag(desk.api))
-    desk.api.delete(f"/outcomes/{outcome_id}")
-    tags.append(list_tag(desk.api))
-    assert all(before != after for before, after in itertools.pairwise(tags))
-
-
-def test_if_match_guards_a_patch(desk: Desk) -> None:
-    made = desk.api.post("/outcomes", json=ACTION)
-    path, tag = f"/outcomes/{made.json['outcome']['outcome_id']}", made.header("ETag")
-    assert tag
-    changed = desk.api.patch(path, json=ACTION | {"order": 1}, headers=[("If-Match", tag)])
-    assert_done(changed)
-    stale = desk.api.patch(path, json=ACTION | {"order": 2}, headers=[("If-Match", tag)])
-    assert_refused(stale, 412, "precondition_failed")
-    assert desk.api.get("/outcomes").json["outcomes"][0]["order"] == 1
-    new_tag = str(changed.header("ETag"))
-    assert new_tag != tag
-    assert_done(desk.api.patch(path, json=ACTION | {"order": 3}, headers=[("If-Match", f'"x", {new_tag}')]))
-    assert_done(desk.api.patch(path, json=ACTION | {"order": 4}, headers=[("If-Match", "*")]))
-
-
-def test_if_match_guards_a_delete(desk: Desk) -> None:
-    made = desk.api.post("/outcomes", json=ACTION)
-    path, tag = f"/outcomes/{made.json['outcome']['outcome_id']}", str(made.header("ETag"))
-    assert_refused(desk.api.delete(path, headers=[("If-Match", '"stale"')]), 412, "precondition_failed")
-    assert names(desk.api) == ["Interested"]
-    assert_done(desk.api.delete(path, headers=[("If-Match", tag)]))
-    assert_refused(desk.api.delete(path, headers=[("If-Match", "*")]), 404, "outcome_not_found")
-
-
-@pytest.mark.parametrize("tag", ["x", '"', "", '"a" "b"', "W/", "'a'"])
-def test_a_tag_that_is_none_is_never_a_match(desk: Desk, tag: str) -> None:
-    outcome_id = desk.action()["outcome_id"]
-    assert desk.api.get("/outcomes", headers=[("If-None-Match", tag)]).status in {200, 400}
-    answer = desk.api.patch(f"/outcomes/{outcome_id}", json=ACTION | {"order": 5}, headers=[("If-Match", tag or "x")])
-    assert answer.status in {400, 412}
-    assert desk.api.get("/outcomes").json["outcomes"][0]["order"] == 0
-
-
-def test_two_writers_with_one_tag_cannot_both_win(desk: Desk) -> None:
-    made = desk.api.post("/outcomes", json=ACTION)
-    path, tag = f"/outcomes/{made.json['outcome']['outcome_id']}", str(made.header("ETag"))
-
-    def write(order: int) -> int:
-        return desk.api.patch(path, json=ACTION | {"order": order}, headers=[("If-Match", tag)]).status
-
-    with ThreadPoolExecutor(8) as pool:
-        statuses = sorted(pool.map(write, range(1, 9)))
-    assert statuses == [200] + [412] * 7
-
-
-# Limits and the switch
-
-
-def fill(api: Api, path: str, bodies: list[Json]) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        for answer in pool.map(lambda body: api.post(path, json=body), bodies):
-            assert answer.status == 201, answer
-
-
-def test_a_workspace_holds_500_outcomes(desk: Desk) -> None:
-    fill(desk.api, "/outcomes", [ACTION] * 500)
-    assert_refused(desk.api.post("/outcomes", json=ACTION), 409, "limit_reached")
-    outcomes = assert_done(desk.api.get("/outcomes"))["outcomes"]
-    assert len(outcomes) == 500
-    assert_done(desk.api.patch(f"/outcomes/{outcomes[0]['outcome_id']}", json=ACTION))
-    assert_done(desk.api.delete(f"/outcomes/{outcomes[0]['outcome_id']}"))
-    assert_done(desk.api.post("/outcomes", json=ACTION), 201)
-
-
-def test_a_workspace_holds_1000_smart_lists(desk: Desk) -> None:
-    fill(desk.api, "/smart-lists", [{"smart_list_name": f"List {n}"} for n in range(1000)])
-    refused = desk.api.post("/smart-lists", json={"smart_list_name": "One more"})
-    assert_refused(refused, 409, "limit_reached")
-    lists = desk.api.pages("/smart-lists", "smart_lists")
-    assert len({entry["smart_list_id"] for entry in lists}) == 1000
-
-
-def test_racing_creates_do_not_pass_the_limit(desk: Desk) -> None:
-    fill(desk.api, "/outcomes", [ACTION] * 495)
-    with ThreadPoolExecutor(16) as pool:
-        statuses = list(pool.map(lambda _: desk.api.post("/outcomes", json=ACTION).status, range(16)))
-    assert sorted(statuses) == [201] * 5 + [409] * 11
-
-
-def test_part_a_is_closed_while_outcomes_are_switched_off(desk: Desk) -> None:
-    outcome_id = desk.action()["outcome_id"]
-    desk.set_workspace(outcomes_enabled=False)
-    answers = [
-        desk.api.get("/outcomes"),
-        desk.api.post("/outcomes", json=ACTION),
-        desk.api.patch(f"/outcomes/{outcome_id}", json=ACTION),
-        desk.api.delete(f"/outcomes/{outcome_id}"),
-    ]
-    for answer in answers:
-        assert_refused(answer, 403, "feature_disabled")
-    desk.set_workspace(outcomes_enabled=True)
-    assert names(desk.api) == ["Interested"]

@@ -6,9 +6,14 @@ import json
 from collections.abc import Callable
 
 import pytest
-from harness import Api, Desk, Json, assert_done, assert_refused, fresh_key, unknown_id
 
-GOOD_OUTCOME = {"outcome_name": "Interested", "outcome_type": "action", "webhook_url": "https://example.com/hook"}
+from harness import Api, Desk, Json, assert_done, assert_refused, connect, fresh_key, unknown_id
+
+GOOD_OUTCOME = {
+    "outcome_name": "Interested",
+    "outcome_type": "action",
+    "webhook_url": "https://example.com/hook",
+}
 ZERO = "00000000-0000-4000-8000-000000000000"
 TEXT = [("Content-Type", "text/plain")]
 
@@ -54,7 +59,9 @@ def test_a_method_that_a_path_lacks_is_answered_with_allow(
     assert named - {"HEAD", "OPTIONS"} == allowed
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/", "/outcomes/a/b", "/calls/x/y/z", "/webhook-replays", "/outcome"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/", "/outcomes/a/b", "/calls/x/y/z", "/webhook-replays", "/outcome"]
+)
 def test_an_unknown_route_is_not_found(shared_api: Api, path: str) -> None:
     assert_refused(shared_api.get(path), 404, "not_found")
 
@@ -70,13 +77,21 @@ def test_head_and_options_are_answered_sanely(shared_api: Api, method: str) -> N
 
 
 def test_a_connection_goes_on_after_head(shared_api: Api) -> None:
-    head = f"HEAD {shared_api.prefix}/outcomes HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {shared_api.token}\r\n\r\n"
-    get = head.replace("HEAD", "GET", 1).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
-    with_both = shared_api.exchange_bytes((head + get).encode())
-    assert with_both.status in {200, 405}
+    """A body after HEAD would be taken for the head of the next answer."""
+    fields = f"Host: x\r\nAuthorization: Bearer {shared_api.token}\r\n"
+    head = f"HEAD {shared_api.prefix}/outcomes HTTP/1.1\r\n{fields}\r\n"
+    get = f"GET {shared_api.prefix}/outcomes HTTP/1.1\r\n{fields}Connection: close\r\n\r\n"
+    with connect(shared_api.base_url) as wire, wire.makefile("rb") as answers:
+        wire.sendall(head.encode() + get.encode())
+        text = answers.read()
+    first, _, rest = text.partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 ")
+    assert rest.startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize("limit", ["0", "201", "-1", "abc", "1.5", "", "1e1", "%EF%BC%91", "+5", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "limit", ["0", "201", "-1", "abc", "1.5", "", "1e1", "%EF%BC%91", "+5", "99999999999999999999"]
+)
 @pytest.mark.parametrize("path", ["/contacts", "/calls", "/webhook-deliveries", "/smart-lists"])
 def test_a_limit_is_a_number_from_1_to_200(shared_api: Api, path: str, limit: str) -> None:
     answer = shared_api.get(f"{path}?limit={limit}")
@@ -97,7 +112,9 @@ def test_a_cursor_that_we_did_not_give_is_refused(shared_api: Api, path: str, cu
 
 
 @pytest.mark.parametrize("path", ["/calls", "/webhook-deliveries"])
-@pytest.mark.parametrize("since", ["", "yesterday", "2026-13-01T00:00:00Z", "1781935984000", "2026-06-25T25:00:00.000Z"])
+@pytest.mark.parametrize(
+    "since", ["", "yesterday", "2026-13-01T00:00:00Z", "1781935984000", "2026-06-25T25:00:00.000Z"]
+)
 def test_a_time_in_a_query_is_iso_8601(shared_api: Api, path: str, since: str) -> None:
     answer = shared_api.get(f"{path}?since={since}")
     assert_refused(answer, 400, "invalid_request")
@@ -193,14 +210,22 @@ def test_the_key_is_looked_up_before_the_fields_are_judged(api: Api) -> None:
 
 
 def test_the_fields_are_judged_before_the_references(shared_api: Api) -> None:
-    body = GOOD_OUTCOME | {"outcome_name": "", "destination_type": "smart_list", "destination_id": unknown_id()}
+    body = GOOD_OUTCOME | {
+        "outcome_name": "",
+        "destination_type": "smart_list",
+        "destination_id": unknown_id(),
+    }
     assert_refused(shared_api.post("/outcomes", json=body), 400, "invalid_outcome")
     assert_refused(shared_api.patch(f"/outcomes/{unknown_id()}", json=body), 400, "invalid_outcome")
 
 
 def test_messages_are_for_people_and_do_not_show_machinery(shared_api: Api) -> None:
-    answers = [shared_api.post("/outcomes", raw=b"{"), shared_api.post("/contacts", json={"phone_number": "x"})]
+    answers = [
+        shared_api.post("/outcomes", raw=b"{"),
+        shared_api.post("/contacts", json={"phone_number": "x"}),
+    ]
     for answer in answers:
+        assert answer.status == 400
         text = json.dumps(answer.json)
         assert "Traceback" not in text
         assert "msgspec" not in text

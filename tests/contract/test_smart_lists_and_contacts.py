@@ -6,13 +6,21 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from harness import TIME, Api, Desk, Json, assert_done, assert_refused, fresh_phone_number, unknown_id
 from receiver import Receiver
 
 LIST_KEYS = {"smart_list_id", "smart_list_name", "contact_count", "created_at", "updated_at"}
 CONTACT_KEYS = {
-    "contact_id", "phone_number", "name", "external_id", "attributes", "smart_lists", "created_at", "updated_at",
-}  # fmt: skip
+    "contact_id",
+    "phone_number",
+    "name",
+    "external_id",
+    "attributes",
+    "smart_lists",
+    "created_at",
+    "updated_at",
+}
 
 
 def read_list(api: Api, list_id: str) -> Json:
@@ -41,7 +49,9 @@ def test_a_bad_list_name_is_refused(shared_api: Api, name: object) -> None:
     assert answer.fields == {"smart_list_name"}
 
 
-@pytest.mark.parametrize(("name", "same"), [("Follow up", "FOLLOW UP"), ("Ärger", "ärger"), ("ΣΟΦΟΣ", "σοφος"), ("x", " X ")])
+@pytest.mark.parametrize(
+    ("name", "same"), [("Follow up", "FOLLOW UP"), ("Ärger", "ärger"), ("ΣΟΦΟΣ", "σοφος"), ("x", " X ")]
+)
 def test_a_list_name_is_unique_without_regard_to_case(desk: Desk, name: str, same: str) -> None:
     list_id = desk.smart_list(name)["smart_list_id"]
     refused = desk.api.post("/smart-lists", json={"smart_list_name": same})
@@ -87,7 +97,7 @@ def test_a_list_that_outcomes_point_to_is_in_use(desk: Desk) -> None:
         desk.action(
             destination_type="remove_from_smart_list", remove_from_smart_lists={"list_ids": [list_id]}
         )["outcome_id"],
-    ]  # fmt: skip
+    ]
     desk.action(destination_type="remove_from_smart_list", remove_from_smart_lists={"all": True})
     refused = desk.api.delete(f"/smart-lists/{list_id}")
     assert_refused(refused, 409, "smart_list_in_use")
@@ -185,7 +195,9 @@ def test_a_contact_needs_only_a_number(desk: Desk) -> None:
     assert refused.fields == {"phone_number"}
 
 
-@pytest.mark.parametrize("number", ["(415) 555-2671", "415-555-2671", "+1 415 555 2671", "1 (415) 555 2671", "tel:+1-415-555-2671"])
+@pytest.mark.parametrize(
+    "number", ["(415) 555-2671", "415-555-2671", "+1 415 555 2671", "1 (415) 555 2671", "tel:+1-415-555-2671"]
+)
 def test_a_number_is_normalised_with_the_region(desk: Desk, number: str) -> None:
     assert desk.contact(phone_number=number)["phone_number"] == "+14155552671"
 
@@ -195,7 +207,22 @@ def test_the_region_of_the_workspace_reads_national_numbers(desk: Desk) -> None:
     assert desk.contact(phone_number="020 7946 0018")["phone_number"] == "+442079460018"
 
 
-@pytest.mark.parametrize("number", ["", " ", "abc", "12", "+1", "+999123456789", "+1415555267100000000", 4155552671, None, [], "+14155552671" * 50])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "",
+        " ",
+        "abc",
+        "12",
+        "+1",
+        "+999123456789",
+        "+1415555267100000000",
+        4155552671,
+        None,
+        [],
+        "+14155552671" * 50,
+    ],
+)
 def test_an_impossible_number_is_refused(shared_api: Api, number: object) -> None:
     for path in ("/contacts", "/calls"):
         answer = shared_api.post(path, json={"phone_number": number})
@@ -219,9 +246,13 @@ def test_a_number_is_unique_in_the_workspace(desk: Desk) -> None:
     [[], "x", 1, {"a": {}}, {"a": []}, {"a": {"b": 1}}, {"a": "x\u0000"}],
 )
 def test_attributes_are_flat(shared_api: Api, attributes: object) -> None:
-    answer = shared_api.post("/contacts", json={"phone_number": fresh_phone_number(), "attributes": attributes})
+    answer = shared_api.post(
+        "/contacts", json={"phone_number": fresh_phone_number(), "attributes": attributes}
+    )
     assert_refused(answer, 400, "invalid_request")
-    assert any(field.startswith("attributes") for field in answer.fields) or "\\u0000" in json.dumps(attributes)
+    assert any(field.startswith("attributes") for field in answer.fields) or "\\u0000" in json.dumps(
+        attributes
+    )
 
 
 def test_patch_of_a_contact_merges(desk: Desk) -> None:
@@ -285,7 +316,9 @@ def test_history_can_be_paged_without_gaps(desk: Desk) -> None:
 
 def test_erasing_a_person_leaves_nothing_personal(desk: Desk, receiver: Receiver) -> None:
     number, secret_note = "+14155550177", "knows-the-owner-of-the-blue-house"
-    contact_id = desk.contact(phone_number=number, name="Very Private", external_id="crm-private")["contact_id"]
+    contact_id = desk.contact(phone_number=number, name="Very Private", external_id="crm-private")[
+        "contact_id"
+    ]
     list_id = desk.smart_list()["smart_list_id"]
     desk.join(list_id, contact_id)
     sent, waiting = desk.action(receiver.url)["outcome_id"], desk.action(receiver.another().url)
@@ -308,10 +341,16 @@ def test_erasing_a_person_leaves_nothing_personal(desk: Desk, receiver: Receiver
     traces = [
         desk.api.get(path, headers=json_only).body.decode()
         for path in (
-            "/calls", f"/calls/{call_id}", "/contacts", "/webhook-deliveries", f"/webhook-deliveries/{delivered}",
-            f"/webhook-deliveries/{pending}", f"/smart-lists/{list_id}/contacts", "/events?limit=200",
+            "/calls",
+            f"/calls/{call_id}",
+            "/contacts",
+            "/webhook-deliveries",
+            f"/webhook-deliveries/{delivered}",
+            f"/webhook-deliveries/{pending}",
+            f"/smart-lists/{list_id}/contacts",
+            "/events?limit=200",
         )
-    ]  # fmt: skip
+    ]
     for personal in (number, secret_note, "Very Private", "crm-private"):
         assert not any(personal in trace for trace in traces), personal
     assert contact_id not in json.dumps(desk.read_delivery(delivered)["payload"])

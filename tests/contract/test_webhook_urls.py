@@ -1,8 +1,9 @@
-"""Contract § 4 and § 9 (on save): which webhook URLs may be saved. Judged by the text alone, so on one engine."""
+"""Contract § 4 and § 9 (on save): which webhook URLs may be saved; by the text alone, so on one engine."""
 
 from __future__ import annotations
 
 import pytest
+
 from harness import Api, Desk, Server, assert_refused
 from receiver import Receiver
 
@@ -25,7 +26,8 @@ GOOD_URLS = [
 
 BAD_URLS = [
     "", " ", "/hook", "//example.com/hook", "example.com/hook", "example.com", "https:", "https:/", "https://",
-    "https:///hook", "http://:8080/", "https://?x", "ftp://example.com/", "file:///etc/passwd", "javascript:alert(1)",
+    "https:///hook", "http://:8080/", "https://?x", "ftp://example.com/", "file:///etc/passwd",
+    "javascript:alert(1)",
     "ws://example.com/", "mailto:a@example.com", "httpss://example.com/", "https;//example.com/",
     "https://user@example.com/", "https://user:pass@example.com/", "https://:@example.com/", "https://@example.com/",
     "https://example.com/#fragment", "https://example.com#x", "https://example.com/#",

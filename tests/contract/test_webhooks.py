@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+
 from harness import ATTEMPTS_MAX, Desk, Json, assert_done
 from receiver import Hit, Receiver, Reply, signature_of
 
@@ -30,11 +31,15 @@ def test_the_payload_has_exactly_the_published_shape(desk: Desk, receiver: Recei
     assert body["error_message"] == ""
     assert body["scope"] == {"subaccount_id": desk.subaccount_id, "organization_id": desk.organization_id}
     assert body["outcome"] == {
-        "outcome_id": applied["outcome_id"], "outcome_name": "Interested", "outcome_type": "action",
-    }  # fmt: skip
+        "outcome_id": applied["outcome_id"],
+        "outcome_name": "Interested",
+        "outcome_type": "action",
+    }
     assert body["call"] == {
-        "call_id": call["call_id"], "phone_number": call["phone_number"], "contact_id": call["contact_id"],
-    }  # fmt: skip
+        "call_id": call["call_id"],
+        "phone_number": call["phone_number"],
+        "contact_id": call["contact_id"],
+    }
     assert body["destination"] == {"destination_type": "none"}
 
 
@@ -90,7 +95,11 @@ def test_the_signature_is_the_hmac_of_id_timestamp_and_body(desk: Desk, receiver
 
 
 def test_old_secrets_sign_along_while_their_overlap_lasts(desk: Desk, receiver: Receiver) -> None:
-    secrets = [desk.rotate_secret(overlap_seconds=0), desk.rotate_secret(), desk.rotate_secret(overlap_seconds=3600)]
+    secrets = [
+        desk.rotate_secret(overlap_seconds=0),
+        desk.rotate_secret(),
+        desk.rotate_secret(overlap_seconds=3600),
+    ]
     assert len(set(secrets)) == 3
     apply_to(desk, receiver)
     hit = receiver.wait_for()[0]
@@ -137,7 +146,9 @@ def test_the_bytes_are_fixed_when_the_outcome_is_applied(desk: Desk, receiver: R
         assert payload(hit)["destination"] == {"destination_type": "smart_list", "destination_id": list_id}
 
 
-def test_a_destination_that_fails_does_not_stop_the_recording_or_the_webhook(desk: Desk, receiver: Receiver) -> None:
+def test_a_destination_that_fails_does_not_stop_the_recording_or_the_webhook(
+    desk: Desk, receiver: Receiver
+) -> None:
     list_id = desk.smart_list("Gone")["smart_list_id"]
     outcome = desk.action(receiver.url, destination_type="smart_list", destination_id=list_id)
     assert_done(desk.api.delete(f"/smart-lists/{list_id}?force=true"))
@@ -154,7 +165,10 @@ def test_leaving_lists_of_which_some_are_gone_says_so(desk: Desk, receiver: Rece
     kept, gone = (desk.smart_list()["smart_list_id"] for _ in range(2))
     contact = desk.contact()["contact_id"]
     desk.join(kept, contact)
-    remove = {"destination_type": "remove_from_smart_list", "remove_from_smart_lists": {"list_ids": [kept, gone]}}
+    remove = {
+        "destination_type": "remove_from_smart_list",
+        "remove_from_smart_lists": {"list_ids": [kept, gone]},
+    }
     outcome = desk.action(receiver.url, **remove)
     assert_done(desk.api.delete(f"/smart-lists/{gone}?force=true"))
     applied = desk.applied(desk.call(contact_id=contact)["call_id"], outcome["outcome_id"])

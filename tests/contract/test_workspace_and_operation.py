@@ -6,23 +6,37 @@ import json
 from collections.abc import Callable
 
 import pytest
+
 from harness import Api, Desk, Json, Server, assert_done, assert_refused
 from receiver import Receiver
 
 WORKSPACE_KEYS = {
-    "subaccount_id", "organization_id", "name", "region", "outcomes_enabled", "require_disposition",
-    "wrap_up_timeout_seconds", "wrap_up_timeout_outcome_id", "retention_days",
-}  # fmt: skip
+    "subaccount_id",
+    "organization_id",
+    "name",
+    "region",
+    "outcomes_enabled",
+    "require_disposition",
+    "wrap_up_timeout_seconds",
+    "wrap_up_timeout_outcome_id",
+    "retention_days",
+}
 
 
 def test_the_workspace_has_its_keys_and_defaults(desk: Desk) -> None:
     workspace = assert_done(desk.api.get("/workspace"))["workspace"]
     assert set(workspace) >= WORKSPACE_KEYS
     assert {key: workspace[key] for key in WORKSPACE_KEYS} == {
-        "subaccount_id": desk.subaccount_id, "organization_id": desk.organization_id, "name": "Test", "region": "US",
-        "outcomes_enabled": True, "require_disposition": "answered", "wrap_up_timeout_seconds": None,
-        "wrap_up_timeout_outcome_id": None, "retention_days": 90,
-    }  # fmt: skip
+        "subaccount_id": desk.subaccount_id,
+        "organization_id": desk.organization_id,
+        "name": "Test",
+        "region": "US",
+        "outcomes_enabled": True,
+        "require_disposition": "answered",
+        "wrap_up_timeout_seconds": None,
+        "wrap_up_timeout_outcome_id": None,
+        "retention_days": 90,
+    }
 
 
 def test_patch_of_the_workspace_merges(desk: Desk) -> None:
@@ -36,12 +50,23 @@ def test_patch_of_the_workspace_merges(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"region": "XX"}, {"region": "us1"}, {"region": 1}, {"outcomes_enabled": "true"}, {"outcomes_enabled": 1},
-        {"require_disposition": "sometimes"}, {"retention_days": 0}, {"retention_days": -1}, {"retention_days": 1.5},
-        {"name": ""}, {"name": "x" * 121}, {"name": 1}, {"subaccount_id": "00000000-0000-4000-8000-000000000001"},
-        {"organization_id": "00000000-0000-4000-8000-000000000001"}, {"wrap_up_timeout_outcome_id": "x"},
+        {"region": "XX"},
+        {"region": "us1"},
+        {"region": 1},
+        {"outcomes_enabled": "true"},
+        {"outcomes_enabled": 1},
+        {"require_disposition": "sometimes"},
+        {"retention_days": 0},
+        {"retention_days": -1},
+        {"retention_days": 1.5},
+        {"name": ""},
+        {"name": "x" * 121},
+        {"name": 1},
+        {"subaccount_id": "00000000-0000-4000-8000-000000000001"},
+        {"organization_id": "00000000-0000-4000-8000-000000000001"},
+        {"wrap_up_timeout_outcome_id": "x"},
     ],
-)  # fmt: skip
+)
 def test_a_bad_workspace_setting_is_refused(shared_api: Api, fields: dict[str, Json]) -> None:
     answer = shared_api.patch("/workspace", json=fields)
     assert_refused(answer, 400, "invalid_request")
@@ -111,7 +136,9 @@ def test_https_can_be_required_of_webhooks(
     server = make_server(make_database("sqlite"), LEADLINE_WEBHOOK_REQUIRE_HTTPS="true")
     api = Desk.open(server).api
     body = {"outcome_name": "A", "outcome_type": "disposition"}
-    assert_refused(api.post("/outcomes", json=body | {"webhook_url": "http://example.com/"}), 400, "invalid_outcome")
+    assert_refused(
+        api.post("/outcomes", json=body | {"webhook_url": "http://example.com/"}), 400, "invalid_outcome"
+    )
     assert_done(api.post("/outcomes", json=body | {"webhook_url": "https://example.com/"}), 201)
 
 

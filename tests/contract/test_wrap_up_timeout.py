@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+
 from harness import Desk, EventStream, Json, Server, assert_done, assert_refused, eventually, fresh_key
 from receiver import Receiver
 
@@ -47,7 +48,9 @@ def test_a_wrap_up_times_out_by_itself_with_and_without_an_outcome(
 
 
 def events(desk: Desk) -> list[Json]:
-    found: list[Json] = desk.api.get("/events?limit=200", headers=[("Accept", "application/json")]).json["events"]
+    found: list[Json] = desk.api.get("/events?limit=200", headers=[("Accept", "application/json")]).json[
+        "events"
+    ]
     return found
 
 
@@ -100,7 +103,10 @@ def test_the_outcome_of_the_timeout_is_a_disposition_of_the_workspace(desk: Desk
     action, disposition = desk.action()["outcome_id"], desk.disposition()["outcome_id"]
     refused = desk.api.patch("/workspace", json={"wrap_up_timeout_outcome_id": action})
     assert_refused(refused, 400, "invalid_request")
-    assert desk.set_workspace(wrap_up_timeout_outcome_id=disposition)["wrap_up_timeout_outcome_id"] == disposition
+    assert (
+        desk.set_workspace(wrap_up_timeout_outcome_id=disposition)["wrap_up_timeout_outcome_id"]
+        == disposition
+    )
     assert desk.set_workspace(wrap_up_timeout_outcome_id=None)["wrap_up_timeout_outcome_id"] is None
 
 

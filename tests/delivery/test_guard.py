@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +22,9 @@ from leadline.delivery.guard import (
 from leadline.delivery.sender import AttemptError, Sender
 from leadline.domain.addresses import AddressPolicy
 from leadline.domain.webhook_urls import split_target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 PUBLIC_ONLY = AddressPolicy()
 LOOPBACK = AddressPolicy.parse("127.0.0.0/8,::1/128")

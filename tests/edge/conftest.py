@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from edge.rawhttp import Running
 
+from edge.rawhttp import Running
 from leadline.web.protocol import Limits
 
 
@@ -24,9 +24,8 @@ def run_server() -> Iterator[Callable[..., Running]]:
     """Servers with limits of the test's own."""
     started: list[Running] = []
 
-    def run(*, grace_seconds: float = 20.0, factory: Any = None, **limits: Any) -> Running:
-        options = {} if factory is None else {"factory": factory}
-        started.append(Running(Limits(**limits), grace_seconds, **options))
+    def run(*, options: dict[str, Any] | None = None, **limits: Any) -> Running:
+        started.append(Running(Limits(**limits), **(options or {})))
         return started[-1]
 
     yield run

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import uvloop
 
-from leadline.web.edge import guarded, read_body
+from leadline.web.edge import BodyTooLarge, guarded, read_body
 from leadline.web.protocol import Limits
 from leadline.web.server import Server
 
@@ -42,25 +43,23 @@ class Wire:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.rest = b""
+        self.was_reset = False
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.socket.close()
 
     def send(self, data: bytes) -> Wire:
-        try:
+        # Refused before all of it was sent: the answer says so.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before all of it was sent; the answer says so
         return self
 
     def end_input(self) -> Wire:
-        try:
+        with contextlib.suppress(OSError):  # closed by the server already
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # closed by the server already
         return self
 
     def more(self) -> bool:
@@ -68,6 +67,7 @@ class Wire:
         try:
             data = self.socket.recv(65536)
         except ConnectionResetError:
+            self.was_reset = True
             return False
         self.rest += data
         return bool(data)
@@ -97,7 +97,11 @@ class Wire:
         version, status, _ = first.split(" ", 2)
         assert version == "HTTP/1.1"
         fields = [line.split(": ", 1) for line in lines]
-        return int(status), {name.lower(): value for name, value in fields}, [name.lower() for name, _ in fields]
+        return (
+            int(status),
+            {name.lower(): value for name, value in fields},
+            [name.lower() for name, _ in fields],
+        )
 
     def answer(self, method: str = "GET") -> Answer:
         """The next answer, whole."""
@@ -139,7 +143,9 @@ class Echo:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.calls += 1
-        route: Callable[..., Coroutine[Any, Any, None]] = getattr(self, "at_" + scope["path"][1:], self.at_echo)
+        route: Callable[..., Coroutine[Any, Any, None]] = getattr(
+            self, "at_" + scope["path"][1:], self.at_echo
+        )
         self.entered.set()
         try:
             await route(scope, receive, send)
@@ -151,9 +157,17 @@ class Echo:
         seen = {key: scope[key] for key in ("method", "path", "http_version")}
         seen["query"] = scope["query_string"].decode("latin-1")
         seen["body"] = body.decode("latin-1")
-        seen["headers"] = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]]
+        seen["headers"] = [
+            [name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]
+        ]
         seen["request_id"] = scope["state"]["request_id"]
         await reply(send, 200, json.dumps(seen).encode())
+
+    async def at_own_413(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await read_body(receive)
+        except BodyTooLarge:
+            await reply(send, 413, b'{"mine": true}')
 
     async def at_early(self, scope: Any, receive: Any, send: Any) -> None:
         await reply(send, 401, b'{"ok": false}')
@@ -187,7 +201,13 @@ class Echo:
 
     async def at_events(self, scope: Any, receive: Any, send: Any) -> None:
         """An event stream: ends with the server or with its caller."""
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/event-stream")],
+            }
+        )
         await send({"type": "http.response.body", "body": b": hello\n\n", "more_body": True})
         ends = [asyncio.ensure_future(end) for end in (scope["state"]["exiting"].wait(), until_gone(receive))]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -210,13 +230,19 @@ async def reply(send: Any, status: int, body: bytes) -> None:
 class Running:
     """A real server in a thread of its own."""
 
-    def __init__(self, limits: Limits, grace_seconds: float = 20.0, factory: Any = uvloop.new_event_loop) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        grace_seconds: float = 20.0,
+        factory: Any = uvloop.new_event_loop,
+        wrap: Any = guarded,
+    ) -> None:
         self.loop: asyncio.AbstractEventLoop = factory()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         self.echo = Echo()
         self.server = Server(
-            guarded(self.echo), host="127.0.0.1", port=0, grace_seconds=grace_seconds, limits=limits
+            wrap(self.echo), host="127.0.0.1", port=0, grace_seconds=grace_seconds, limits=limits
         )
         self.run(self.server.start())
         self.port = self.server.port

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 
 import pytest
+
 from edge.rawhttp import Running
 
 FINE = b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"

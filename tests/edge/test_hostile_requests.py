@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
+
 from edge.rawhttp import Running
 
 FINE = b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -90,15 +91,24 @@ REFUSED = [
     Hostile("hexadecimal length", POST + b"Content-Length: 0x5\r\n\r\nhello"),
     Hostile("empty length", POST + b"Content-Length:\r\n\r\nhello"),
     Hostile("length over 64 bits", POST + b"Content-Length: 99999999999999999999\r\n\r\nhello"),
-    Hostile("length, then encoding", POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    Hostile("encoding, then length", POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+    Hostile(
+        "length, then encoding", POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    Hostile(
+        "encoding, then length", POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"
+    ),
     Hostile("unknown encoding before chunked", POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
     Hostile("unknown encoding after chunked", POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
     Hostile("identity encoding", POST + b"Transfer-Encoding: identity\r\n\r\nhello"),
     Hostile("misspelt chunked", POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
-    Hostile("chunked twice", POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    Hostile(
+        "chunked twice", POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
     Hostile("empty encoding", POST + b"Transfer-Encoding:\r\n\r\n0\r\n\r\n"),
-    Hostile("chunked in HTTP/1.0", b"POST /echo HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    Hostile(
+        "chunked in HTTP/1.0",
+        b"POST /echo HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
     Hostile("negative chunk size", CHUNKED + b"-1\r\nhello\r\n0\r\n\r\n"),
     Hostile("chunk size with 0x", CHUNKED + b"0x5\r\nhello\r\n0\r\n\r\n"),
     Hostile("chunk size over 64 bits", CHUNKED + b"fffffffffffffffff\r\nhello"),
@@ -112,7 +122,11 @@ REFUSED = [
     Hostile("announced body over the limit", POST + b"Content-Length: 65537\r\n\r\n" + b"a" * 65_537, 413),
     Hostile("announced body of an exabyte", POST + b"Content-Length: 1000000000000000000\r\n\r\nhello", 413),
     Hostile("chunked body over the limit", CHUNKED + b"10001\r\n" + b"a" * 65_537 + b"\r\n0\r\n\r\n", 413),
-    Hostile("many small chunks over the limit", CHUNKED + b"400\r\n" + b"\r\n400\r\n".join([b"a" * 1024] * 80), 413),
+    Hostile(
+        "many small chunks over the limit",
+        CHUNKED + b"400\r\n" + b"\r\n400\r\n".join([b"a" * 1024] * 80),
+        413,
+    ),
     Hostile("garbage and requests behind it", b"\x01\x02\r\n\r\n" + FINE * 5),
     Hostile("no Host and a request behind it", get(b"X: a") + FINE),
     Hostile(
@@ -124,7 +138,9 @@ REFUSED = [
 
 ACCEPTED = [
     Hostile("HTTP/1.0", b"GET /echo HTTP/1.0\r\nHost: a\r\n\r\n", 200),
-    Hostile("HTTP/1.0 that wants to stay", b"GET /echo HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", 200),
+    Hostile(
+        "HTTP/1.0 that wants to stay", b"GET /echo HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", 200
+    ),
     Hostile("wish to close", get(b"Host: a", b"Connection: close"), 200),
     Hostile("wish to close and a request behind it", get(b"Host: a", b"Connection: close") + FINE, 200),
     Hostile("wish to close and garbage behind it", get(b"Host: a", b"Connection: close") + b"\x00\x01", 200),
@@ -141,7 +157,9 @@ ACCEPTED = [
     Hostile("IPv6 Host", get(b"Host: [::1]:8080"), 200, True),
     Hostile("IPv4 Host", get(b"Host: 127.0.0.1"), 200, True),
     Hostile("websocket upgrade", get(b"Host: a", b"Connection: Upgrade", b"Upgrade: websocket"), 200, True),
-    Hostile("upgrade without body length", get(b"Host: a", b"Connection: Upgrade", b"Upgrade: h2c"), 200, True),
+    Hostile(
+        "upgrade without body length", get(b"Host: a", b"Connection: Upgrade", b"Upgrade: h2c"), 200, True
+    ),
     Hostile(
         "upgrade with a length of zero",
         POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 00\r\n\r\n",
@@ -152,7 +170,9 @@ ACCEPTED = [
     Hostile("body of a GET", get(b"Host: a", b"Content-Length: 5") + b"hello", 200, True),
     Hostile("length with leading zeros", POST + b"Content-Length: 0005\r\n\r\nhello", 200, True),
     Hostile("body at the limit", POST + b"Content-Length: 65536\r\n\r\n" + b"a" * 65_536, 200, True),
-    Hostile("upper-case CHUNKED", POST + b"Transfer-Encoding: CHUNKED \r\n\r\n5\r\nhello\r\n0\r\n\r\n", 200, True),
+    Hostile(
+        "upper-case CHUNKED", POST + b"Transfer-Encoding: CHUNKED \r\n\r\n5\r\nhello\r\n0\r\n\r\n", 200, True
+    ),
     Hostile("chunk extensions", CHUNKED + b'5;a=b;c="d"\r\nhello\r\n0\r\n\r\n', 200, True),
     Hostile("chunk sizes with leading zeros", CHUNKED + b"0005\r\nhello\r\n000\r\n\r\n", 200, True),
     Hostile("trailers", CHUNKED + b"5\r\nhello\r\n0\r\nX-Late: 1\r\n\r\n", 200, True),
@@ -197,7 +217,9 @@ def test_half_closed_caller_gets_the_same_answer(server: Running, hostile: Hosti
     assert [answer.status for answer in answers] == [hostile.status]
 
 
-@pytest.mark.parametrize("hostile", [case for case in REFUSED + ACCEPTED if len(case.raw) < 400], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "hostile", [case for case in REFUSED + ACCEPTED if len(case.raw) < 400], ids=lambda c: c.name
+)
 def test_bytes_that_trickle_in_get_the_same_answer(server: Running, hostile: Hostile) -> None:
     with server.wire() as wire:
         for at in range(len(hostile.raw)):

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
+
 from edge.rawhttp import PATIENCE_SECONDS, Running
 
 FINE = b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -22,7 +23,12 @@ def test_path_query_headers_and_body_reach_the_application(server: Running) -> N
     raw = request("/a%20b/c?x=%31&y", b"X-Spaces:   two words \t ", b"Content-Length: 5", body=b"hello")
     with server.wire() as wire:
         seen = wire.send(raw).answer().json
-    assert (seen["method"], seen["path"], seen["query"], seen["body"]) == ("POST", "/a b/c", "x=%31&y", "hello")
+    assert (seen["method"], seen["path"], seen["query"], seen["body"]) == (
+        "POST",
+        "/a b/c",
+        "x=%31&y",
+        "hello",
+    )
     assert ["x-spaces", "two words"] in seen["headers"]
 
 
@@ -88,7 +94,17 @@ def test_early_refusal_of_a_large_body_is_not_lost_to_a_reset(server: Running) -
         wire.send(request("/echo", b"Content-Length: 600000"))
         wire.send(b"a" * 600_000)
         answers = wire.answers_to_end()
+        assert not wire.was_reset
     assert [answer.status for answer in answers] == [413]
+
+
+def test_application_may_answer_a_body_over_the_limit_itself_and_the_connection_closes(
+    server: Running,
+) -> None:
+    raw = request("/own_413", b"Transfer-Encoding: chunked", body=b"10001\r\n" + b"a" * 0x10001)
+    with server.wire() as wire:
+        answers = wire.send(raw).answers_to_end()
+    assert [(answer.json, answer.closes) for answer in answers] == [({"mine": True}, True)]
 
 
 def test_body_nobody_wants_cannot_go_on_for_ever(server: Running) -> None:
@@ -171,7 +187,9 @@ def test_pipelined_requests_are_answered_in_order(server: Running) -> None:
 def test_pipeline_has_a_bound(run_server: Callable[..., Running]) -> None:
     server = run_server(pipeline_max=4, linger_seconds=0.1)
     with server.wire() as wire:
-        answers = wire.send(request("/wait", method="GET") + FINE * 1000)
+        wire.send(request("/wait", method="GET") + FINE * 1000)
+        assert server.echo.entered.wait(PATIENCE_SECONDS)
+        assert [len(connection.pipeline) for connection in server.server._connections()] == [4]
         server.release()
         answers = wire.answers_to_end()
     assert [answer.status for answer in answers] == [200] * 5
@@ -229,7 +247,7 @@ def test_event_stream_learns_that_its_caller_has_gone(run_server: Callable[..., 
     assert server.echo.left.wait(PATIENCE_SECONDS)
 
 
-def test_event_stream_with_a_request_behind_it_learns_it_too(run_server: Callable[..., Running]) -> None:
+def test_event_stream_ends_when_its_caller_has_ended_its_input(run_server: Callable[..., Running]) -> None:
     server = run_server()
     wire = server.wire()
     wire.send(request("/events", method="GET"))
@@ -251,12 +269,31 @@ def test_connections_have_a_bound(run_server: Callable[..., Running]) -> None:
 
 
 def test_it_runs_in_asyncios_own_loop_too(run_server: Callable[..., Running]) -> None:
-    server = run_server(factory=asyncio.new_event_loop, linger_seconds=0.1)
+    server = run_server(options={"factory": asyncio.new_event_loop}, linger_seconds=0.1)
     with server.wire() as wire:
         assert wire.send(request("/echo", b"Content-Length: 2", body=b"hi")).answer().json["body"] == "hi"
         assert [answer.status for answer in wire.send(b"\x00\r\n\r\n").answers_to_end()] == [400]
     with server.wire() as wire:
         assert [answer.status for answer in wire.send(FINE).end_input().answers_to_end()] == [200]
+
+
+@pytest.mark.parametrize("encoding", [b"gzip, chunked", b"identity"])
+@pytest.mark.parametrize("upgrade", [b"X: y", b"Connection: Upgrade\r\nUpgrade: h2c"])
+def test_unknown_encoding_never_reaches_even_an_unguarded_application(
+    run_server: Callable[..., Running], encoding: bytes, upgrade: bytes
+) -> None:
+    server = run_server(options={"wrap": lambda app: app}, linger_seconds=0.1)
+    raw = request("/echo", upgrade, b"Transfer-Encoding: " + encoding, body=b"0\r\n\r\n")
+    with server.wire() as wire:
+        assert [answer.status for answer in wire.send(raw).answers_to_end()] == [400]
+    assert server.echo.calls == 0
+
+
+def test_error_of_an_unguarded_application_is_an_envelope_too(run_server: Callable[..., Running]) -> None:
+    server = run_server(options={"wrap": lambda app: app})
+    with server.wire() as wire:
+        answer = wire.send(request("/boom", method="GET")).answer()
+    assert (answer.status, answer.json["error"]) == (500, "internal_error")
 
 
 def reset(connection: socket.socket) -> None:

@@ -8,8 +8,8 @@ import socket
 from collections.abc import Callable
 
 import pytest
-from edge.rawhttp import PATIENCE_SECONDS, Running, Wire
 
+from edge.rawhttp import PATIENCE_SECONDS, Running, Wire
 from leadline.web.edge import guarded
 from leadline.web.server import CannotListen, PortTaken, Server
 
@@ -80,7 +80,7 @@ def test_open_event_stream_ends_with_the_server(run_server: Callable[..., Runnin
 
 
 def test_request_still_running_after_the_grace_is_told_so(run_server: Callable[..., Running]) -> None:
-    server = run_server(grace_seconds=0.1)
+    server = run_server(options={"grace_seconds": 0.1})
     with server.wire() as wire:
         wire.send(b"GET /forever HTTP/1.1\r\nHost: a\r\n\r\n")
         assert server.echo.entered.wait(PATIENCE_SECONDS)

@@ -252,7 +252,7 @@ class GuardedProtocol(ResponseHandler):
     def _split_head(self, data: bytes) -> tuple[bytes, bytes]:
         """Cut `data` after the head of the answer, if the head ends in there.
 
-        The parser forgets a head when the body that came along with it is broken. Fed one after the other, the
+        The parser forgets a head when the body that came with it is broken. Fed one after the other, the
         status is known, however the network has cut them.
         """
         if self._head_end is None:

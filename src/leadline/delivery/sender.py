@@ -19,9 +19,9 @@ import asyncio
 import codecs
 import logging
 import ssl
-from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
@@ -40,8 +40,12 @@ from leadline.delivery.guard import (
     TlsError,
     current_route,
 )
-from leadline.domain.addresses import AddressPolicy
 from leadline.domain.webhook_urls import Target, UnusableUrl, split_target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leadline.domain.addresses import AddressPolicy
 
 RESPONSE_BODY_BYTES_MAX = 16 * 1024
 RESPONSE_HEADERS_MAX = 100
@@ -93,6 +97,10 @@ class AttemptResult(msgspec.Struct, frozen=True):
     """The first 16 KiB, not inflated, read as UTF-8 with U+FFFD for what is none."""
     duration_ms: int
     timings: Timings
+
+
+class InvalidStatusError(Exception):
+    """The answer has a status below 100, which HTTP does not know."""
 
 
 class _Exchange:
@@ -247,6 +255,8 @@ def _trusting_context() -> ssl.SSLContext:
 
 async def _read_answer(exchange: _Exchange, response: aiohttp.ClientResponse) -> None:
     """Note status, headers and at most 16 KiB of the body, then drop the connection unless all was read."""
+    if response.status < 100:
+        raise InvalidStatusError("the answer is not valid HTTP")
     exchange.status = response.status
     exchange.raw_headers = response.raw_headers
     content = response.content
@@ -269,6 +279,7 @@ _KNOWN: tuple[tuple[type[Exception], AttemptError], ...] = (
     (ConnectError, AttemptError.CONNECT),
     (ConnectTimeoutError, AttemptError.TIMEOUT),
     (TlsError, AttemptError.TLS),
+    (InvalidStatusError, AttemptError.PROTOCOL),
 )
 
 

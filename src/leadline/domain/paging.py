@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -42,17 +42,22 @@ def page_request(limit: int | None, cursor: str | None, *, start: Position = STA
 
 
 def _decode(cursor: str, start: Position) -> Position:
+    position = _read(cursor)
+    if position is None or not (start is START_OF_TEXT or _is_canonical(position.id)):
+        raise InvalidRequest("The cursor is not one of ours.", details=[Problem("cursor", "is not valid")])
+    return position
+
+
+def _read(cursor: str) -> Position | None:
     try:
         text = base64.urlsafe_b64decode(cursor.encode("ascii")).decode()
         at, _, row_id = text.partition(".")
         position = Position(int(at), row_id)
-        sane = 0 <= position.at_ms <= _AT_MAX and row_id and encode_cursor(position) == cursor
-        sane = sane and (start is START_OF_TEXT or _is_canonical(row_id)) and "\0" not in row_id
     except (ValueError, binascii.Error):
-        sane = False
-    if not sane:
-        raise InvalidRequest("The cursor is not one of ours.", details=[Problem("cursor", "is not valid")])
-    return position
+        return None
+    # Only what we would write ourselves: other spellings of the same bytes are none of ours.
+    sane = 0 <= position.at_ms <= _AT_MAX and row_id and "\0" not in row_id
+    return position if sane and encode_cursor(position) == cursor else None
 
 
 def _is_canonical(row_id: str) -> bool:
@@ -66,8 +71,8 @@ def encode_cursor(position: Position) -> str:
 
 
 def cut_page(
-    rows: Sequence[T], request: PageRequest, position_of: Callable[[T], Position]
-) -> tuple[Sequence[T], str | None]:
+    rows: list[T], request: PageRequest, position_of: Callable[[T], Position]
+) -> tuple[list[T], str | None]:
     """The page out of one row more than it holds, and the cursor of the next (None at the end)."""
     if len(rows) <= request.limit:
         return rows, None

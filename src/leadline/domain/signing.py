@@ -15,7 +15,10 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - it marks secrets and is none
 SECRET_BYTES_MIN = 24

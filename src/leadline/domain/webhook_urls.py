@@ -16,10 +16,12 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
 
 import idna
 
-from leadline.domain.addresses import Address, AddressPolicy
+if TYPE_CHECKING:
+    from leadline.domain.addresses import Address, AddressPolicy
 
 URL_CHARACTERS_MAX = 2048
 _HOST_CHARACTERS_MAX = 253

@@ -10,7 +10,7 @@ import msgspec
 from leadline.domain.applying import ApplyFacts, Moves, Plan, plan
 from leadline.domain.calls import CallState
 from leadline.domain.errors import CallNotFound, FeatureDisabled, OutcomeNotFound
-from leadline.domain.outcomes import Destination, OutcomeType, lists_named
+from leadline.domain.outcomes import Destination, OutcomeType, Stay, lists_named
 from leadline.domain.webhooks import Event, EventCall, EventOutcome, Scope, destination_json, payload
 from leadline.ids import new_id
 from leadline.operations.calls import close_call
@@ -37,9 +37,7 @@ class Application:
     note: str | None = None
 
 
-async def apply_outcome(
-    tx: Tx, workspace_id: str, application: Application
-) -> tuple[AppliedAnswer, bool]:
+async def apply_outcome(tx: Tx, workspace_id: str, application: Application) -> tuple[AppliedAnswer, bool]:
     """Apply it; the answer and whether that happened now.
 
     The same outcome on the same call again answers with the first application: nothing moves, nothing is sent.
@@ -128,7 +126,7 @@ async def _facts(tx: Tx, call: CallRow, outcome: OutcomeRow) -> ApplyFacts:
 
 def destination_moves(destination: Destination) -> bool:
     """Whether it can move anybody at all."""
-    return destination_json(destination)["destination_type"] != "none"
+    return not isinstance(destination, Stay)
 
 
 def _applied_row(
@@ -173,9 +171,7 @@ async def _move(tx: Tx, applied: AppliedRow, moves: Moves) -> None:
     await smart_lists.insert_moves(tx, _move_rows(applied, applied.contact_id, moves, names))
 
 
-def _move_rows(
-    applied: AppliedRow, contact_id: str, moves: Moves, names: dict[str, str]
-) -> list[MoveRow]:
+def _move_rows(applied: AppliedRow, contact_id: str, moves: Moves, names: dict[str, str]) -> list[MoveRow]:
     return [
         MoveRow(
             workspace_id=applied.workspace_id,
@@ -193,9 +189,7 @@ def _move_rows(
     ]
 
 
-async def _insert_delivery(
-    tx: Tx, scene: _Scene, applied: AppliedRow, delivery_id: str
-) -> None:
+async def _insert_delivery(tx: Tx, scene: _Scene, applied: AppliedRow, delivery_id: str) -> None:
     outcome = scene.outcome
     assert outcome is not None
     assert outcome.webhook_url is not None

@@ -136,9 +136,7 @@ async def get_call(tx: Tx, workspace_id: str, call_id: str) -> CallAnswer:
     return await _answer(tx, row)
 
 
-async def list_calls(
-    tx: Tx, workspace_id: str, page: PageRequest, filters: Mapping[str, Any]
-) -> CallsAnswer:
+async def list_calls(tx: Tx, workspace_id: str, page: PageRequest, filters: Mapping[str, Any]) -> CallsAnswer:
     """By their start, newest first. `filters`: state, agent_id, contact_id, since (Unix ms)."""
     rows = await store.page_of_calls(tx, workspace_id, page, dict(filters))
     rows, next_cursor = cut_page(rows, page, lambda row: Position(row.started_at, row.call_id))

@@ -147,9 +147,7 @@ class _Entry(NamedTuple):
     view: HistoryEntry
 
 
-async def contact_history(
-    tx: Tx, workspace_id: str, contact_id: str, page: PageRequest
-) -> HistoryAnswer:
+async def contact_history(tx: Tx, workspace_id: str, contact_id: str, page: PageRequest) -> HistoryAnswer:
     """Calls, applied outcomes and list moves in one line, newest first."""
     if await store.get_contact(tx, workspace_id, contact_id) is None:
         raise ContactNotFound
@@ -163,9 +161,7 @@ async def contact_history(
     return HistoryAnswer(history=[entry.view for entry in shown], next_cursor=next_cursor)
 
 
-async def _call_entries(
-    tx: Tx, workspace_id: str, contact_id: str, page: PageRequest
-) -> list[_Entry]:
+async def _call_entries(tx: Tx, workspace_id: str, contact_id: str, page: PageRequest) -> list[_Entry]:
     rows = await calls.page_of_calls(tx, workspace_id, page, {"contact_id": contact_id})
     dispositions = await calls.dispositions_of(tx, workspace_id, [row.call_id for row in rows])
     return [
@@ -174,16 +170,12 @@ async def _call_entries(
     ]
 
 
-async def _applied_entries(
-    tx: Tx, workspace_id: str, contact_id: str, page: PageRequest
-) -> list[_Entry]:
+async def _applied_entries(tx: Tx, workspace_id: str, contact_id: str, page: PageRequest) -> list[_Entry]:
     rows = await calls.page_of_applied(tx, workspace_id, contact_id, page)
     return [_Entry(Position(row.applied_at, row.applied_id), history_of_applied(row)) for row in rows]
 
 
-async def _move_entries(
-    tx: Tx, workspace_id: str, contact_id: str, page: PageRequest
-) -> list[_Entry]:
+async def _move_entries(tx: Tx, workspace_id: str, contact_id: str, page: PageRequest) -> list[_Entry]:
     rows = await smart_lists.page_of_moves(tx, workspace_id, contact_id, page)
     return [_Entry(Position(row.moved_at, row.move_id), history_of_move(row)) for row in rows]
 

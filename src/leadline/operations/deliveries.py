@@ -24,9 +24,7 @@ async def list_deliveries(
 ) -> DeliveriesAnswer:
     rows = await store.page_of_deliveries(tx, workspace_id, page, dict(filters))
     rows, next_cursor = cut_page(rows, page, lambda row: Position(row.created_at, row.delivery_id))
-    return DeliveriesAnswer(
-        deliveries=[delivery_summary_view(row) for row in rows], next_cursor=next_cursor
-    )
+    return DeliveriesAnswer(deliveries=[delivery_summary_view(row) for row in rows], next_cursor=next_cursor)
 
 
 async def get_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> DeliveryAnswer:
@@ -135,6 +133,11 @@ async def give_back(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) 
     tx.signal(Signal.DELIVERIES, workspace_id)
 
 
+async def end_leases(tx: Tx) -> int:
+    """Every lease is over: only for a database that no other worker has. How many there were."""
+    return await store.end_leases(tx)
+
+
 def _key(attempted: Attempted) -> tuple[str, str, str]:
     return attempted.workspace_id, attempted.delivery_id, attempted.lease_id
 
@@ -143,9 +146,7 @@ def _last(attempted: Attempted) -> dict[str, Any]:
     return {"last_error": attempted.error, "last_status": attempted.status}
 
 
-async def _insert_attempt(
-    tx: Tx, attempted: Attempted, row: DeliveryRow, wait_ms: int | None
-) -> None:
+async def _insert_attempt(tx: Tx, attempted: Attempted, row: DeliveryRow, wait_ms: int | None) -> None:
     erased = row.payload is None
     attempt = AttemptRow(
         workspace_id=attempted.workspace_id,

@@ -85,9 +85,7 @@ async def events_after(tx: Tx, workspace_id: str, position: Position, limit: int
 
 
 def event_view(row: EventRow) -> EventView:
-    return EventView(
-        event_id=row.event_id, type=row.type, at=iso_from_ms(row.at), data=json.loads(row.data)
-    )
+    return EventView(event_id=row.event_id, type=row.type, at=iso_from_ms(row.at), data=json.loads(row.data))
 
 
 async def list_events(tx: Tx, workspace_id: str, after: str | None, limit: int | None) -> EventsAnswer:

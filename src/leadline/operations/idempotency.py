@@ -7,9 +7,9 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from leadline.domain.errors import IdempotencyKeyReused
+from leadline.domain.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from leadline.store import idempotency as store
-from leadline.store.database import Tx
+from leadline.store.database import LockTimeout, Tx
 from leadline.store.idempotency import StoredAnswer
 
 
@@ -47,7 +47,11 @@ async def perform_once(
     A refusal raised by `effect` takes the claim away with it, so the key stays free.
     """
     kept_since = tx.now_ms - keyed.kept_ms
-    if not await store.claim_key(tx, keyed.workspace_id, keyed.key, keyed.fingerprint, kept_since):
+    try:
+        claimed = await store.claim_key(tx, keyed.workspace_id, keyed.key, keyed.fingerprint, kept_since)
+    except LockTimeout:
+        raise IdempotencyKeyInUse from None
+    if not claimed:
         stored = await store.get_answer(tx, keyed.workspace_id, keyed.key, kept_since)
         assert stored is not None  # it is what the claim collided with
         return _replay(stored, keyed)

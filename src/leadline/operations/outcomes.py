@@ -95,9 +95,7 @@ def etag_of(row: OutcomeRow) -> str:
     return f'"{row.outcome_id}.{row.revision}"'
 
 
-async def _require_outcome(
-    tx: Tx, workspace_id: str, outcome_id: str, if_match: str | None
-) -> OutcomeRow:
+async def _require_outcome(tx: Tx, workspace_id: str, outcome_id: str, if_match: str | None) -> OutcomeRow:
     row = await store.lock_outcome(tx, workspace_id, outcome_id)
     if row is None:
         raise OutcomeNotFound
@@ -126,9 +124,7 @@ async def _require_lists(tx: Tx, workspace_id: str, destination: Destination) ->
         raise DestinationNotFound(details=details)
 
 
-async def _definition_columns(
-    tx: Tx, workspace_id: str, definition: OutcomeDefinition
-) -> dict[str, Any]:
+async def _definition_columns(tx: Tx, workspace_id: str, definition: OutcomeDefinition) -> dict[str, Any]:
     url = definition.webhook_url
     return {
         "outcome_name": definition.name,

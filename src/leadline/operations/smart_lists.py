@@ -101,9 +101,7 @@ async def delete_smart_list(
     return SmartListDeleted(smart_list_id=smart_list_id)
 
 
-async def list_members(
-    tx: Tx, workspace_id: str, smart_list_id: str, page: PageRequest
-) -> MembersAnswer:
+async def list_members(tx: Tx, workspace_id: str, smart_list_id: str, page: PageRequest) -> MembersAnswer:
     """Who is on the list, the newest first."""
     if await store.get_list(tx, workspace_id, smart_list_id) is None:
         raise SmartListNotFound
@@ -112,9 +110,7 @@ async def list_members(
     return MembersAnswer(contacts=[member_view(row) for row in rows], next_cursor=next_cursor)
 
 
-async def join_smart_list(
-    tx: Tx, workspace_id: str, smart_list_id: str, contact_id: str
-) -> MembershipAnswer:
+async def join_smart_list(tx: Tx, workspace_id: str, smart_list_id: str, contact_id: str) -> MembershipAnswer:
     """Put a contact on a list by request; when he is on it already, nothing changes."""
     row = await _require_both(tx, workspace_id, smart_list_id, contact_id)
     membership = MembershipRow(
@@ -151,9 +147,7 @@ async def _answer(tx: Tx, row: SmartListRow) -> SmartListAnswer:
     return SmartListAnswer(smart_list=smart_list_view(row, counts.get(row.smart_list_id, 0)))
 
 
-async def _require_both(
-    tx: Tx, workspace_id: str, smart_list_id: str, contact_id: str
-) -> SmartListRow:
+async def _require_both(tx: Tx, workspace_id: str, smart_list_id: str, contact_id: str) -> SmartListRow:
     row = await store.get_list(tx, workspace_id, smart_list_id)
     if row is None:
         raise SmartListNotFound

@@ -194,9 +194,7 @@ def agent_view(agent_id: str, open_calls: Sequence[OpenCallRow]) -> Agent:
 
 
 def history_of_call(row: CallRow, disposition: AppliedRow | None) -> HistoryEntry:
-    return HistoryEntry(
-        type="call", at=iso_from_ms(row.started_at), call=call_summary_view(row, disposition)
-    )
+    return HistoryEntry(type="call", at=iso_from_ms(row.started_at), call=call_summary_view(row, disposition))
 
 
 def history_of_applied(row: AppliedRow) -> HistoryEntry:

@@ -190,9 +190,7 @@ async def show_secret(tx: Tx, workspace_id: str) -> SecretAnswer:
     rows = await store.secrets(tx, workspace_id)
     newest = rows[0]
     masked = f"{newest.secret[:10]}…{newest.secret[-4:]}"
-    return SecretAnswer(
-        secret=masked, created_at=iso_from_ms(newest.created_at), signing_with=len(rows)
-    )
+    return SecretAnswer(secret=masked, created_at=iso_from_ms(newest.created_at), signing_with=len(rows))
 
 
 async def rotate_secret(tx: Tx, workspace_id: str, overlap_seconds: int | None) -> RotatedAnswer:

@@ -203,9 +203,7 @@ async def page_of_agents(tx: Tx, workspace_id: str, page: PageRequest) -> list[A
     return [AgentRow(*row) for row in await tx.all(statement, workspace_id=workspace_id, **page_values(page))]
 
 
-async def open_calls_of(
-    tx: Tx, workspace_id: str, agent_ids: Sequence[str]
-) -> dict[str, list[OpenCallRow]]:
+async def open_calls_of(tx: Tx, workspace_id: str, agent_ids: Sequence[str]) -> dict[str, list[OpenCallRow]]:
     """The calls of these agents that are not closed, oldest first."""
     found: dict[str, list[OpenCallRow]] = {agent_id: [] for agent_id in agent_ids}
     rows = await tx.all(_OPEN_CALLS, workspace_id=workspace_id, agent_ids=json.dumps(list(agent_ids)))
@@ -244,9 +242,7 @@ async def dispositions_of(tx: Tx, workspace_id: str, call_ids: Sequence[str]) ->
     return {applied.call_id: applied for applied in (AppliedRow(*row) for row in rows)}
 
 
-async def page_of_applied(
-    tx: Tx, workspace_id: str, contact_id: str, page: PageRequest
-) -> list[AppliedRow]:
+async def page_of_applied(tx: Tx, workspace_id: str, contact_id: str, page: PageRequest) -> list[AppliedRow]:
     statement = listing(
         AppliedRow, "applied_outcomes", ("applied_at", "applied_id"), ("contact_id = :contact_id",)
     )

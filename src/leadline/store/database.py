@@ -107,4 +107,8 @@ class Conflict(Exception):
     """A unique key or a foreign key was broken by somebody who committed first."""
 
 
-__all__ = ["Clock", "Conflict", "Database", "Listener", "Listeners", "Row", "Signal", "Tx"]
+class LockTimeout(Exception):
+    """Somebody else held what we needed for too long (PostgreSQL; SQLite has one writer, who waits for nobody)."""
+
+
+__all__ = ["Clock", "Conflict", "Database", "Listener", "Listeners", "LockTimeout", "Row", "Signal", "Tx"]

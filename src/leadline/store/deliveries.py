@@ -206,9 +206,7 @@ async def restart_schedule(tx: Tx, workspace_id: str, delivery_id: str) -> None:
 
 
 async def cancel_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> bool:
-    return bool(
-        await tx.run(_CANCEL, workspace_id=workspace_id, delivery_id=delivery_id, now=tx.now_ms)
-    )
+    return bool(await tx.run(_CANCEL, workspace_id=workspace_id, delivery_id=delivery_id, now=tx.now_ms))
 
 
 async def forget_contact_of_deliveries(tx: Tx, workspace_id: str, contact_id: str) -> None:

@@ -63,9 +63,7 @@ async def insert_event(
     )
 
 
-async def events_after(
-    tx: Tx, workspace_id: str, position: tuple[int, str], *, limit: int
-) -> list[EventRow]:
+async def events_after(tx: Tx, workspace_id: str, position: tuple[int, str], *, limit: int) -> list[EventRow]:
     commit_order, event_id = position
     rows = await tx.all(
         _AFTER, workspace_id=workspace_id, commit_order=commit_order, event_id=event_id, limit=limit

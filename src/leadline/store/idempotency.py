@@ -58,7 +58,9 @@ async def get_answer(tx: Tx, workspace_id: str, key: str, kept_since: int) -> St
     return StoredAnswer(*row) if row else None
 
 
-async def fill_answer(tx: Tx, workspace_id: str, key: str, status: int, body: bytes, etag: str | None) -> None:
+async def fill_answer(
+    tx: Tx, workspace_id: str, key: str, status: int, body: bytes, etag: str | None
+) -> None:
     await tx.run(_FILL, workspace_id=workspace_id, idempotency_key=key, status=status, body=body, etag=etag)
 
 

@@ -70,9 +70,7 @@ _REPLACE = Statement(
 )
 _DELETE = Statement("DELETE FROM outcomes WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id")
 
-_INSERT_ENDPOINT = insertion(
-    "endpoints", EndpointRow, tail="ON CONFLICT (workspace_id, url_hash) DO NOTHING"
-)
+_INSERT_ENDPOINT = insertion("endpoints", EndpointRow, tail="ON CONFLICT (workspace_id, url_hash) DO NOTHING")
 _ENDPOINT_BY_HASH = Statement(
     "SELECT endpoint_id FROM endpoints WHERE workspace_id = :workspace_id AND url_hash = :url_hash"
 )

@@ -17,7 +17,7 @@ import asyncpg
 
 from leadline.clock import Clock
 from leadline.domain.errors import Unavailable
-from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Tx
+from leadline.store.database import Conflict, Listener, Listeners, LockTimeout, Row, Signal, Tx
 from leadline.store.engines import Engine, Statement
 
 T = TypeVar("T")
@@ -56,21 +56,22 @@ class PostgresqlTx(Tx):
         self._connection = connection
 
     async def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
-        rows = await self._connection.fetch(statement.postgresql, *[values[name] for name in statement.names])
-        return cast("Sequence[Row]", rows)
+        return cast("Sequence[Row]", await self._do(self._connection.fetch, statement, values))
 
     async def first(self, statement: Statement, **values: Any) -> Row | None:
-        row = await self._connection.fetchrow(statement.postgresql, *[values[name] for name in statement.names])
-        return cast("Row | None", row)
+        return cast("Row | None", await self._do(self._connection.fetchrow, statement, values))
 
     async def run(self, statement: Statement, **values: Any) -> int:
+        tag = await self._do(self._connection.execute, statement, values)
+        return int(tag.rpartition(" ")[2])
+
+    async def _do(self, method: Any, statement: Statement, values: Mapping[str, Any]) -> Any:
         try:
-            tag = await self._connection.execute(
-                statement.postgresql, *[values[name] for name in statement.names]
-            )
+            return await method(statement.postgresql, *[values[name] for name in statement.names])
         except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError) as broken:
             raise Conflict(str(broken)) from broken
-        return int(tag.rpartition(" ")[2])
+        except asyncpg.LockNotAvailableError as held:
+            raise LockTimeout(str(held)) from held
 
     async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         arguments = [[row[name] for name in statement.names] for row in rows]
@@ -143,7 +144,7 @@ class PostgresqlDatabase:
             try:
                 async with self._connection() as connection:
                     return await self._write_once(connection, work)
-            except (*_TRY_AGAIN, Conflict, asyncpg.LockNotAvailableError) as lost:
+            except (*_TRY_AGAIN, Conflict, LockTimeout) as lost:
                 log.info("a transaction is run again: %s", lost)
                 # A moment, so that who has won can be seen.
                 await asyncio.sleep(0.005)

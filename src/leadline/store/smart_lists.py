@@ -58,9 +58,7 @@ class JoinedRow(Row, frozen=True, gc=False):
 
 
 _LIST = columns(SmartListRow)
-_INSERT = insertion(
-    "smart_lists", SmartListRow, tail="ON CONFLICT (workspace_id, name_key) DO NOTHING"
-)
+_INSERT = insertion("smart_lists", SmartListRow, tail="ON CONFLICT (workspace_id, name_key) DO NOTHING")
 _GET = Statement(
     f"SELECT {_LIST} FROM smart_lists WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
 )
@@ -79,7 +77,9 @@ _DELETE = Statement(
     "DELETE FROM smart_lists WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
 )
 _COUNT = Statement("SELECT COUNT(*) FROM smart_lists WHERE workspace_id = :workspace_id")
-_NAMES = Statement("SELECT smart_list_id, smart_list_name FROM smart_lists WHERE workspace_id = :workspace_id")
+_NAMES = Statement(
+    "SELECT smart_list_id, smart_list_name FROM smart_lists WHERE workspace_id = :workspace_id"
+)
 _NAMES_OF = Statement(
     "SELECT smart_list_id, smart_list_name FROM smart_lists"
     " WHERE workspace_id = :workspace_id AND smart_list_id IN {ids:smart_list_ids}"
@@ -140,9 +140,7 @@ async def list_by_name(tx: Tx, workspace_id: str, name_key: str) -> str | None:
     return row[0] if row else None
 
 
-async def rename_list(
-    tx: Tx, workspace_id: str, smart_list_id: str, *, name: str, name_key: str
-) -> None:
+async def rename_list(tx: Tx, workspace_id: str, smart_list_id: str, *, name: str, name_key: str) -> None:
     await tx.run(
         _RENAME,
         workspace_id=workspace_id,
@@ -225,9 +223,7 @@ async def joined_by(tx: Tx, workspace_id: str, contact_ids: Sequence[str]) -> di
 async def page_of_members(
     tx: Tx, workspace_id: str, smart_list_id: str, page: PageRequest
 ) -> list[MemberRow]:
-    rows = await tx.all(
-        _MEMBERS, workspace_id=workspace_id, smart_list_id=smart_list_id, **page_values(page)
-    )
+    rows = await tx.all(_MEMBERS, workspace_id=workspace_id, smart_list_id=smart_list_id, **page_values(page))
     return [MemberRow(*row) for row in rows]
 
 

@@ -32,7 +32,9 @@ VERSION_MIN = (3, 51, 3)
 QUEUE_MAX = 4096
 BATCH_MAX = 256
 BUSY_TIMEOUT_MS = 5000
-_NOTHING_WRITTEN_IS_TRUSTED = "The disk failed to keep a commit. Restart Leadline, so that it reads what is there."
+_NOTHING_WRITTEN_IS_TRUSTED = (
+    "The disk failed to keep a commit. Restart Leadline, so that it reads what is there."
+)
 
 
 class DatabaseInUse(Exception):
@@ -227,7 +229,11 @@ class SqliteDatabase:
 def connect(path: str) -> Any:
     """A connection with the settings that every one of ours has. The caller begins and ends transactions."""
     connection = pysqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=BUSY_TIMEOUT_MS / 1000
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+        timeout=BUSY_TIMEOUT_MS / 1000,
     )
     for pragma in (
         "journal_mode=WAL",

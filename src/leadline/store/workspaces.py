@@ -203,4 +203,3 @@ async def delete_secret(tx: Tx, workspace_id: str, secret_id: str) -> None:
 
 async def delete_expired_secrets(tx: Tx, workspace_id: str) -> None:
     await tx.run(_DELETE_EXPIRED_SECRETS, workspace_id=workspace_id, now=tx.now_ms)
-

@@ -40,7 +40,7 @@ _WATCHED = frozenset({b"host", b"content-length", b"transfer-encoding", b"x-requ
 _CLOSE = (b"connection", b"close")
 
 
-class EdgeRefusal(LeadlineError):  # noqa: N818 - a refusal, not a failure of ours
+class EdgeRefusal(LeadlineError):
     """A request that is refused for its form. The connection is closed after the answer."""
 
     status: ClassVar[int] = 400
@@ -67,7 +67,7 @@ class BodyTooLarge(EdgeRefusal, PayloadTooLarge):
         super().__init__(f"The body is larger than {body_bytes_max} bytes.")
 
 
-class ClientGone(Exception):  # noqa: N818 - nothing went wrong here; there is just nobody to answer
+class ClientGone(Exception):
     """The caller went away before its body was complete. Nobody reads an answer."""
 
 
@@ -199,7 +199,7 @@ class _Answer:
         await send_problem(self.send, 500, body)
 
 
-class AnswerCutShort(Exception):  # noqa: N818 - it names what the caller sees
+class AnswerCutShort(Exception):
     """The application failed in the middle of its answer; all that is left is to close the connection."""
 
 

@@ -87,7 +87,7 @@ class State(ServerState):
         self.all_closed = asyncio.Event()
 
 
-class _Stop(Exception):  # noqa: N818 - leaves httptools from within a callback
+class _Stop(Exception):
     """Nothing more is parsed on this connection, and there is nothing to answer."""
 
 

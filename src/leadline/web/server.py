@@ -22,7 +22,7 @@ _SWEEP_SECONDS_MAX = 0.5
 _FAREWELL_SECONDS = 2.0
 
 
-class CannotListen(Exception):  # noqa: N818 - named for what the operator sees
+class CannotListen(Exception):
     """The address cannot be listened on; the message says which and why."""
 
 

@@ -42,16 +42,14 @@ class Nothing(Body, frozen=True, kw_only=True):
 
 class ApplyBody(Body, frozen=True, kw_only=True):
     outcome_id: UuidInput
-    agent_id: Annotated[AgentId, Meta(description="Who applies it; the call's agent when left out.")] | None = (
-        None
-    )
+    agent_id: (
+        Annotated[AgentId, Meta(description="Who applies it; the call's agent when left out.")] | None
+    ) = None
     note: Annotated[str, Meta(max_length=4000)] | None = None
 
 
 class ApplyQuery(Query, frozen=True, kw_only=True):
-    dry_run: (
-        Annotated[bool, Meta(description="Say what would happen and change nothing.")] | None
-    ) = None
+    dry_run: Annotated[bool, Meta(description="Say what would happen and change nothing.")] | None = None
 
 
 class CallsQuery(Page, frozen=True, kw_only=True):

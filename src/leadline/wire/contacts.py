@@ -36,9 +36,10 @@ class ContactChange(Body, frozen=True, kw_only=True):
 class ContactsQuery(Page, frozen=True, kw_only=True):
     phone_number: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
     smart_list_id: UuidInput | None = None
-    q: Annotated[str, Meta(min_length=1, max_length=120, description="Part of name, number or external id.")] | None = (
-        None
-    )
+    q: (
+        Annotated[str, Meta(min_length=1, max_length=120, description="Part of name, number or external id.")]
+        | None
+    ) = None
 
 
 class ContactList(Struct, frozen=True, kw_only=True):

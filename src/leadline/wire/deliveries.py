@@ -30,6 +30,7 @@ class Timings(Struct, frozen=True, kw_only=True):
     connect_ms: int | None = None
     tls_ms: int | None = None
     first_byte_ms: int | None = None
+    reused: Annotated[bool, Meta(description="On a connection left open by an earlier attempt.")] = False
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,8 @@ from leadline.wire.common import Answer, Limit, Query, Time, Uuid, UuidInput
 
 class EventsQuery(Query, frozen=True, kw_only=True):
     after: (
-        Annotated[UuidInput, Meta(description="The last event seen; from the oldest kept when left out.")] | None
+        Annotated[UuidInput, Meta(description="The last event seen; from the oldest kept when left out.")]
+        | None
     ) = None
     limit: Limit | None = None
 

@@ -35,7 +35,9 @@ class OutcomeBody(Body, frozen=True, kw_only=True):
     ) = None
     remove_from_smart_lists: RemoveFromSmartLists | None = None
     webhook_url: (
-        Annotated[str, Meta(description="Absolute http(s) URL, at most 2048 characters; required for `action`.")]
+        Annotated[
+            str, Meta(description="Absolute http(s) URL, at most 2048 characters; required for `action`.")
+        ]
         | None
     ) = None
 

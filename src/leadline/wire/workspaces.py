@@ -16,9 +16,9 @@ class WorkspaceChange(Body, frozen=True, kw_only=True):
     """Only the fields sent change; null takes a wrap-up timeout or its outcome away."""
 
     name: str | UnsetType = UNSET
-    region: Annotated[str, Meta(description="ISO 3166, for national numbers.", examples=["US"])] | UnsetType = (
-        UNSET
-    )
+    region: (
+        Annotated[str, Meta(description="ISO 3166, for national numbers.", examples=["US"])] | UnsetType
+    ) = UNSET
     outcomes_enabled: bool | UnsetType = UNSET
     require_disposition: RequireDispositionName | UnsetType = UNSET
     wrap_up_timeout_seconds: WrapUpTimeout | None | UnsetType = UNSET

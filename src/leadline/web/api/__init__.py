@@ -1,0 +1,24 @@
+"""The rows of the API's table, one file per noun."""
+
+from __future__ import annotations
+
+from leadline.web.api import (
+    calls,
+    contacts,
+    deliveries,
+    events,
+    outcomes,
+    smart_lists,
+    workspaces,
+)
+from leadline.web.table import Operation
+
+OPERATIONS: tuple[Operation, ...] = (
+    *outcomes.OPERATIONS,
+    *smart_lists.OPERATIONS,
+    *contacts.OPERATIONS,
+    *calls.OPERATIONS,
+    *events.OPERATIONS,
+    *deliveries.OPERATIONS,
+    *workspaces.OPERATIONS,
+)

@@ -1,0 +1,663 @@
+"""The first tables."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from leadline.store.columns import blob, flag, identifier, integer, text
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _workspaces()
+    _agents()
+    _contacts()
+    _endpoints()
+    _events()
+    _idempotency_keys()
+    _smart_lists()
+    _tokens()
+    _webhook_secrets()
+    _calls()
+    _deliveries()
+    _list_moves()
+    _memberships()
+    _outcomes()
+    _applied_outcomes()
+    _attempts()
+
+
+def _workspaces() -> None:
+    op.create_table(
+        "workspaces",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("organization_id", identifier(), nullable=False),
+        sa.Column("name", text(), nullable=False),
+        sa.Column("region", text(), nullable=False),
+        sa.Column("outcomes_enabled", flag(), nullable=False),
+        sa.Column("require_disposition", text(), nullable=False),
+        sa.Column("wrap_up_timeout_seconds", integer(), nullable=True),
+        sa.Column("wrap_up_timeout_outcome_id", identifier(), nullable=True),
+        sa.Column("retention_days", integer(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("updated_at", integer(), nullable=False),
+        sa.Column("deleted_at", integer(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", name="pk_workspaces"),
+        sa.CheckConstraint("outcomes_enabled IN (0, 1)", name=op.f("ck_workspaces_outcomes_enabled")),
+        sa.CheckConstraint(
+            "require_disposition IN ('answered', 'always', 'never')",
+            name=op.f("ck_workspaces_require_disposition"),
+        ),
+        sa.CheckConstraint("retention_days BETWEEN 1 AND 3650", name=op.f("ck_workspaces_retention_days")),
+        sa.CheckConstraint(
+            "wrap_up_timeout_seconds BETWEEN 5 AND 86400", name=op.f("ck_workspaces_wrap_up_timeout")
+        ),
+        sqlite_strict=True,
+    )
+
+
+def _agents() -> None:
+    op.create_table(
+        "agents",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("agent_id", text(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "agent_id", name="pk_agents"),
+        sa.CheckConstraint("length(agent_id) BETWEEN 1 AND 128", name=op.f("ck_agents_agent_id")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_agents_workspace_id"
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_agents_workspace_id_created_at_agent_id",
+        "agents",
+        ["workspace_id", "created_at", "agent_id"],
+        unique=False,
+    )
+
+
+def _contacts() -> None:
+    op.create_table(
+        "contacts",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("contact_id", identifier(), nullable=False),
+        sa.Column("phone_number", text(), nullable=False),
+        sa.Column("name", text(), nullable=True),
+        sa.Column("external_id", text(), nullable=True),
+        sa.Column("attributes", text(), nullable=False),
+        sa.Column("search_text", text(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("updated_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "contact_id", name="pk_contacts"),
+        sa.CheckConstraint(
+            "phone_number LIKE '+%' AND length(phone_number) BETWEEN 3 AND 16",
+            name=op.f("ck_contacts_phone_number"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_contacts_workspace_id"
+        ),
+        sa.UniqueConstraint("workspace_id", "phone_number", name="uq_contacts_workspace_id_phone_number"),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_contacts_workspace_id_created_at_contact_id",
+        "contacts",
+        ["workspace_id", "created_at", "contact_id"],
+        unique=False,
+    )
+
+
+def _endpoints() -> None:
+    op.create_table(
+        "endpoints",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("endpoint_id", identifier(), nullable=False),
+        sa.Column("webhook_url", text(), nullable=False),
+        sa.Column("url_hash", text(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("updated_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "endpoint_id", name="pk_endpoints"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_endpoints_workspace_id",
+        ),
+        sa.UniqueConstraint("workspace_id", "url_hash", name="uq_endpoints_workspace_id_url_hash"),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_endpoints_workspace_id_created_at_endpoint_id",
+        "endpoints",
+        ["workspace_id", "created_at", "endpoint_id"],
+        unique=False,
+    )
+
+
+def _events() -> None:
+    op.create_table(
+        "events",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("commit_order", integer(), nullable=False),
+        sa.Column("event_id", identifier(), nullable=False),
+        sa.Column("type", text(), nullable=False),
+        sa.Column("data", text(), nullable=False),
+        sa.Column("contact_id", identifier(), nullable=True),
+        sa.Column("at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "event_id", name="pk_events"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_events_workspace_id"
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_events_workspace_id_at", "events", ["workspace_id", "at"], unique=False)
+    op.create_index(
+        "ix_events_workspace_id_commit_order_event_id",
+        "events",
+        ["workspace_id", "commit_order", "event_id"],
+        unique=False,
+    )
+
+
+def _idempotency_keys() -> None:
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("idempotency_key", text(), nullable=False),
+        sa.Column("fingerprint", text(), nullable=False),
+        sa.Column("status", integer(), nullable=True),
+        sa.Column("body", blob(), nullable=True),
+        sa.Column("etag", text(), nullable=True),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "idempotency_key", name="pk_idempotency_keys"),
+        sa.CheckConstraint(
+            "(status IS NULL) = (body IS NULL)", name=op.f("ck_idempotency_keys_answer_whole")
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_idempotency_keys_workspace_id",
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_idempotency_keys_workspace_id_created_at",
+        "idempotency_keys",
+        ["workspace_id", "created_at"],
+        unique=False,
+    )
+
+
+def _smart_lists() -> None:
+    op.create_table(
+        "smart_lists",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("smart_list_id", identifier(), nullable=False),
+        sa.Column("smart_list_name", text(), nullable=False),
+        sa.Column("name_key", text(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("updated_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "smart_list_id", name="pk_smart_lists"),
+        sa.CheckConstraint("length(smart_list_name) BETWEEN 1 AND 120", name=op.f("ck_smart_lists_name")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_smart_lists_workspace_id",
+        ),
+        sa.UniqueConstraint("workspace_id", "name_key", name="uq_smart_lists_workspace_id_name_key"),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_smart_lists_workspace_id_created_at_smart_list_id",
+        "smart_lists",
+        ["workspace_id", "created_at", "smart_list_id"],
+        unique=False,
+    )
+
+
+def _tokens() -> None:
+    op.create_table(
+        "tokens",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("token_id", identifier(), nullable=False),
+        sa.Column("token_hash", text(), nullable=False),
+        sa.Column("token_prefix", text(), nullable=False),
+        sa.Column("name", text(), nullable=True),
+        sa.Column("scopes", text(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("expires_at", integer(), nullable=True),
+        sa.Column("last_used_at", integer(), nullable=True),
+        sa.Column("revoked_at", integer(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "token_id", name="pk_tokens"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_tokens_workspace_id"
+        ),
+        sa.UniqueConstraint("workspace_id", "token_hash", name="uq_tokens_workspace_id_token_hash"),
+        sqlite_strict=True,
+    )
+
+
+def _webhook_secrets() -> None:
+    op.create_table(
+        "webhook_secrets",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("secret_id", identifier(), nullable=False),
+        sa.Column("secret", text(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("expires_at", integer(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "secret_id", name="pk_webhook_secrets"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_webhook_secrets_workspace_id",
+        ),
+        sqlite_strict=True,
+    )
+
+
+def _calls() -> None:
+    op.create_table(
+        "calls",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("call_id", identifier(), nullable=False),
+        sa.Column("state", text(), nullable=False),
+        sa.Column("direction", text(), nullable=False),
+        sa.Column("phone_number", text(), nullable=True),
+        sa.Column("contact_id", identifier(), nullable=True),
+        sa.Column("agent_id", text(), nullable=True),
+        sa.Column("external_id", text(), nullable=True),
+        sa.Column("line_result", text(), nullable=True),
+        sa.Column("started_at", integer(), nullable=False),
+        sa.Column("answered_at", integer(), nullable=True),
+        sa.Column("ended_at", integer(), nullable=True),
+        sa.Column("wrap_up_since", integer(), nullable=True),
+        sa.Column("closed_at", integer(), nullable=True),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "call_id", name="pk_calls"),
+        sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name=op.f("ck_calls_closed")),
+        sa.CheckConstraint("direction IN ('inbound', 'outbound')", name=op.f("ck_calls_direction")),
+        sa.CheckConstraint(
+            "(state IN ('ringing', 'live')) = (ended_at IS NULL)", name=op.f("ck_calls_ended")
+        ),
+        sa.CheckConstraint(
+            "line_result IN ('completed', 'no_answer', 'busy', 'voicemail', 'failed', 'canceled', 'unknown')",
+            name=op.f("ck_calls_line_result"),
+        ),
+        sa.CheckConstraint(
+            "(ended_at IS NULL) = (line_result IS NULL)", name=op.f("ck_calls_line_result_when_ended")
+        ),
+        sa.CheckConstraint("state <> 'live' OR answered_at IS NOT NULL", name=op.f("ck_calls_live_answered")),
+        sa.CheckConstraint(
+            "state <> 'ringing' OR answered_at IS NULL", name=op.f("ck_calls_ringing_unanswered")
+        ),
+        sa.CheckConstraint("state IN ('ringing', 'live', 'wrap_up', 'closed')", name=op.f("ck_calls_state")),
+        sa.CheckConstraint(
+            "ended_at >= started_at AND answered_at >= started_at", name=op.f("ck_calls_times")
+        ),
+        sa.CheckConstraint(
+            "(state = 'wrap_up') = (wrap_up_since IS NOT NULL)", name=op.f("ck_calls_wrap_up")
+        ),
+        sa.CheckConstraint("state <> 'wrap_up' OR agent_id IS NOT NULL", name=op.f("ck_calls_wrap_up_agent")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_calls_workspace_id"
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "agent_id"],
+            ["agents.workspace_id", "agents.agent_id"],
+            ondelete="NO ACTION",
+            name="fk_calls_workspace_id_agent_id",
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "contact_id"],
+            ["contacts.workspace_id", "contacts.contact_id"],
+            ondelete="NO ACTION",
+            name="fk_calls_workspace_id_contact_id",
+        ),
+        sa.UniqueConstraint("workspace_id", "external_id", name="uq_calls_workspace_id_external_id"),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_calls_open",
+        "calls",
+        ["workspace_id", "agent_id"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'closed'"),
+        postgresql_where=sa.text("state <> 'closed'"),
+    )
+    op.create_index(
+        "ix_calls_workspace_id_agent_id_started_at_call_id",
+        "calls",
+        ["workspace_id", "agent_id", "started_at", "call_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_calls_workspace_id_contact_id_started_at_call_id",
+        "calls",
+        ["workspace_id", "contact_id", "started_at", "call_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_calls_workspace_id_started_at_call_id",
+        "calls",
+        ["workspace_id", "started_at", "call_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_calls_wrap_up",
+        "calls",
+        ["workspace_id", "wrap_up_since"],
+        unique=False,
+        sqlite_where=sa.text("state = 'wrap_up'"),
+        postgresql_where=sa.text("state = 'wrap_up'"),
+    )
+
+
+def _deliveries() -> None:
+    op.create_table(
+        "deliveries",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("delivery_id", identifier(), nullable=False),
+        sa.Column("endpoint_id", identifier(), nullable=False),
+        sa.Column("applied_id", identifier(), nullable=True),
+        sa.Column("outcome_id", identifier(), nullable=True),
+        sa.Column("call_id", identifier(), nullable=True),
+        sa.Column("contact_id", identifier(), nullable=True),
+        sa.Column("webhook_url", text(), nullable=False),
+        sa.Column("payload", text(), nullable=True),
+        sa.Column("state", text(), nullable=False),
+        sa.Column("due_at", integer(), nullable=True),
+        sa.Column("attempt_count", integer(), nullable=False),
+        sa.Column("schedule_step", integer(), nullable=False),
+        sa.Column("lease_id", identifier(), nullable=True),
+        sa.Column("last_error", text(), nullable=True),
+        sa.Column("last_status", integer(), nullable=True),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("finished_at", integer(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "delivery_id", name="pk_deliveries"),
+        sa.CheckConstraint(
+            "attempt_count >= 0 AND schedule_step >= 0 AND schedule_step <= attempt_count",
+            name=op.f("ck_deliveries_counts"),
+        ),
+        sa.CheckConstraint("(state = 'pending') = (due_at IS NOT NULL)", name=op.f("ck_deliveries_due")),
+        sa.CheckConstraint(
+            "(state = 'pending') = (finished_at IS NULL)", name=op.f("ck_deliveries_finished")
+        ),
+        sa.CheckConstraint("lease_id IS NULL OR state = 'pending'", name=op.f("ck_deliveries_lease")),
+        sa.CheckConstraint(
+            "state IN ('pending', 'succeeded', 'exhausted', 'canceled')", name=op.f("ck_deliveries_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_deliveries_workspace_id",
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "endpoint_id"],
+            ["endpoints.workspace_id", "endpoints.endpoint_id"],
+            ondelete="NO ACTION",
+            name="fk_deliveries_workspace_id_endpoint_id",
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_deliveries_due",
+        "deliveries",
+        ["workspace_id", "due_at", "delivery_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "ix_deliveries_workspace_id_call_id", "deliveries", ["workspace_id", "call_id"], unique=False
+    )
+    op.create_index(
+        "ix_deliveries_workspace_id_contact_id_created_at",
+        "deliveries",
+        ["workspace_id", "contact_id", "created_at"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_deliveries_workspace_id_created_at_delivery_id",
+        "deliveries",
+        ["workspace_id", "created_at", "delivery_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_deliveries_workspace_id_endpoint_id_created_at",
+        "deliveries",
+        ["workspace_id", "endpoint_id", "created_at"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_deliveries_workspace_id_outcome_id_created_at",
+        "deliveries",
+        ["workspace_id", "outcome_id", "created_at"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_deliveries_workspace_id_state_created_at_delivery_id",
+        "deliveries",
+        ["workspace_id", "state", "created_at", "delivery_id"],
+        unique=False,
+    )
+
+
+def _list_moves() -> None:
+    op.create_table(
+        "list_moves",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("move_id", identifier(), nullable=False),
+        sa.Column("contact_id", identifier(), nullable=False),
+        sa.Column("smart_list_id", identifier(), nullable=False),
+        sa.Column("smart_list_name", text(), nullable=False),
+        sa.Column("direction", text(), nullable=False),
+        sa.Column("source", text(), nullable=False),
+        sa.Column("applied_id", identifier(), nullable=True),
+        sa.Column("moved_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "move_id", name="pk_list_moves"),
+        sa.CheckConstraint("direction IN ('joined', 'left')", name=op.f("ck_list_moves_direction")),
+        sa.CheckConstraint(
+            "source IN ('applied', 'request') AND (source = 'applied') = (applied_id IS NOT NULL)",
+            name=op.f("ck_list_moves_source"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "contact_id"],
+            ["contacts.workspace_id", "contacts.contact_id"],
+            ondelete="CASCADE",
+            name="fk_list_moves_workspace_id_contact_id",
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_list_moves_workspace_id_contact_id_moved_at_move_id",
+        "list_moves",
+        ["workspace_id", "contact_id", "moved_at", "move_id"],
+        unique=False,
+    )
+
+
+def _memberships() -> None:
+    op.create_table(
+        "memberships",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("smart_list_id", identifier(), nullable=False),
+        sa.Column("contact_id", identifier(), nullable=False),
+        sa.Column("since", integer(), nullable=False),
+        sa.Column("source", text(), nullable=False),
+        sa.Column("applied_id", identifier(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "smart_list_id", "contact_id", name="pk_memberships"),
+        sa.CheckConstraint(
+            "source IN ('applied', 'request') AND (source = 'applied') = (applied_id IS NOT NULL)",
+            name=op.f("ck_memberships_source"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "contact_id"],
+            ["contacts.workspace_id", "contacts.contact_id"],
+            ondelete="CASCADE",
+            name="fk_memberships_workspace_id_contact_id",
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "smart_list_id"],
+            ["smart_lists.workspace_id", "smart_lists.smart_list_id"],
+            ondelete="CASCADE",
+            name="fk_memberships_workspace_id_smart_list_id",
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_memberships_workspace_id_contact_id", "memberships", ["workspace_id", "contact_id"], unique=False
+    )
+    op.create_index(
+        "ix_memberships_workspace_id_smart_list_id_since_contact_id",
+        "memberships",
+        ["workspace_id", "smart_list_id", "since", "contact_id"],
+        unique=False,
+    )
+
+
+def _outcomes() -> None:
+    op.create_table(
+        "outcomes",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("outcome_id", identifier(), nullable=False),
+        sa.Column("outcome_name", text(), nullable=False),
+        sa.Column("outcome_type", text(), nullable=False),
+        sa.Column("display_order", integer(), nullable=False),
+        sa.Column("destination_type", text(), nullable=False),
+        sa.Column("destination_id", identifier(), nullable=True),
+        sa.Column("remove_all", flag(), nullable=True),
+        sa.Column("remove_list_ids", text(), nullable=True),
+        sa.Column("webhook_url", text(), nullable=True),
+        sa.Column("endpoint_id", identifier(), nullable=True),
+        sa.Column("revision", integer(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("updated_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "outcome_id", name="pk_outcomes"),
+        sa.CheckConstraint(
+            "display_order BETWEEN -2147483648 AND 2147483647", name=op.f("ck_outcomes_display_order")
+        ),
+        sa.CheckConstraint(
+            "(webhook_url IS NULL) = (endpoint_id IS NULL)", name=op.f("ck_outcomes_endpoint")
+        ),
+        sa.CheckConstraint("length(outcome_name) BETWEEN 1 AND 120", name=op.f("ck_outcomes_name")),
+        sa.CheckConstraint(
+            "(destination_type = 'none' AND destination_id IS NULL AND remove_all IS NULL AND remove_list_ids IS NULL) OR (destination_type = 'smart_list' AND destination_id IS NOT NULL AND remove_all IS NULL AND remove_list_ids IS NULL) OR (destination_type = 'remove_from_smart_list' AND destination_id IS NULL AND (remove_all IS NULL) <> (remove_list_ids IS NULL))",
+            name=op.f("ck_outcomes_one_destination"),
+        ),
+        sa.CheckConstraint("remove_all = 1", name=op.f("ck_outcomes_remove_all")),
+        sa.CheckConstraint("outcome_type IN ('action', 'disposition')", name=op.f("ck_outcomes_type")),
+        sa.CheckConstraint(
+            "outcome_type = 'disposition' OR webhook_url IS NOT NULL", name=op.f("ck_outcomes_webhook")
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_outcomes_workspace_id"
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "endpoint_id"],
+            ["endpoints.workspace_id", "endpoints.endpoint_id"],
+            ondelete="NO ACTION",
+            name="fk_outcomes_workspace_id_endpoint_id",
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_outcomes_workspace_id_display_order_created_at_outcome_id",
+        "outcomes",
+        ["workspace_id", "display_order", "created_at", "outcome_id"],
+        unique=False,
+    )
+
+
+def _applied_outcomes() -> None:
+    op.create_table(
+        "applied_outcomes",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("applied_id", identifier(), nullable=False),
+        sa.Column("call_id", identifier(), nullable=False),
+        sa.Column("contact_id", identifier(), nullable=True),
+        sa.Column("outcome_id", identifier(), nullable=False),
+        sa.Column("outcome_name", text(), nullable=False),
+        sa.Column("outcome_type", text(), nullable=False),
+        sa.Column("agent_id", text(), nullable=True),
+        sa.Column("note", text(), nullable=True),
+        sa.Column("destination", text(), nullable=False),
+        sa.Column("lists_added", text(), nullable=False),
+        sa.Column("lists_removed", text(), nullable=False),
+        sa.Column("error_message", text(), nullable=False),
+        sa.Column("delivery_id", identifier(), nullable=True),
+        sa.Column("applied_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "applied_id", name="pk_applied_outcomes"),
+        sa.CheckConstraint(
+            "outcome_type IN ('action', 'disposition')", name=op.f("ck_applied_outcomes_type")
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "call_id"],
+            ["calls.workspace_id", "calls.call_id"],
+            ondelete="CASCADE",
+            name="fk_applied_outcomes_workspace_id_call_id",
+        ),
+        sa.UniqueConstraint(
+            "workspace_id",
+            "call_id",
+            "outcome_id",
+            name="uq_applied_outcomes_workspace_id_call_id_outcome_id",
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_applied_outcomes_workspace_id_contact_id_applied_at_applied_id",
+        "applied_outcomes",
+        ["workspace_id", "contact_id", "applied_at", "applied_id"],
+        unique=False,
+    )
+    op.create_index(
+        "uq_applied_outcomes_disposition",
+        "applied_outcomes",
+        ["workspace_id", "call_id"],
+        unique=True,
+        sqlite_where=sa.text("outcome_type = 'disposition'"),
+        postgresql_where=sa.text("outcome_type = 'disposition'"),
+    )
+
+
+def _attempts() -> None:
+    op.create_table(
+        "attempts",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("delivery_id", identifier(), nullable=False),
+        sa.Column("number", integer(), nullable=False),
+        sa.Column("started_at", integer(), nullable=False),
+        sa.Column("duration_ms", integer(), nullable=False),
+        sa.Column("remote_address", text(), nullable=True),
+        sa.Column("status", integer(), nullable=True),
+        sa.Column("response_headers", text(), nullable=False),
+        sa.Column("response_body", text(), nullable=False),
+        sa.Column("error", text(), nullable=True),
+        sa.Column("error_detail", text(), nullable=True),
+        sa.Column("timings", text(), nullable=False),
+        sa.Column("next_attempt_at", integer(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "delivery_id", "number", name="pk_attempts"),
+        sa.CheckConstraint("duration_ms >= 0", name=op.f("ck_attempts_duration")),
+        sa.CheckConstraint(
+            "error IN ('dns', 'connect', 'tls', 'timeout', 'blocked', 'http_status', 'protocol')",
+            name=op.f("ck_attempts_error"),
+        ),
+        sa.CheckConstraint("number >= 1", name=op.f("ck_attempts_number")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "delivery_id"],
+            ["deliveries.workspace_id", "deliveries.delivery_id"],
+            ondelete="CASCADE",
+            name="fk_attempts_workspace_id_delivery_id",
+        ),
+        sqlite_strict=True,
+    )

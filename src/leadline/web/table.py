@@ -1,0 +1,183 @@
+"""The API is a table: one `Operation` a row makes its route, its checks and its place in the documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from leadline.domain.access import Principal, Scope
+from leadline.domain.errors import InvalidRequest, LeadlineError, NotFound, Problem
+from leadline.domain.outcomes import UrlRules
+from leadline.ids import NIL_ID, parse_id
+from leadline.store.database import Tx
+from leadline.wire.common import Answer, Query
+
+T = TypeVar("T")
+PREFIX = "/phone-system"
+
+
+class KeyUse(StrEnum):
+    """What an Idempotency-Key means to an operation."""
+
+    REQUIRED = "required"
+    HONOURED = "honoured"
+    NONE = "none"
+
+
+class BodyUse(StrEnum):
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the rules of input need to know of this server."""
+
+    url_rules: UrlRules
+
+
+@dataclass(slots=True)
+class Request:
+    """Typed, authenticated input."""
+
+    principal: Principal
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    if_match: str | None
+
+    @property
+    def workspace_id(self) -> str:
+        return self.principal.workspace_id
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A success. `status` None is the operation's usual one."""
+
+    answer: Answer
+    status: int | None = None
+    etag: str | None = None
+
+
+Handler = Callable[[Tx, Request], Awaitable[Reply]]
+Rules = Callable[[Mapping[str, Any], Principal, Context], list[Problem]]
+
+
+class NoQuery(Query, frozen=True, kw_only=True):
+    """An operation without parameters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation of the API. `name` is its operationId and the client's method."""
+
+    name: str
+    method: str
+    path: str
+    scope: Scope
+    summary: str
+    handler: Handler
+    answers: Mapping[int, type[Answer]]
+    tag: str
+    description: str = ""
+    writes: bool = True
+    query: type[Query] = NoQuery
+    body: type[msgspec.Struct] | None = None
+    body_use: BodyUse = BodyUse.NONE
+    rules: Rules | None = None
+    key_use: KeyUse = KeyUse.HONOURED
+    errors: tuple[type[LeadlineError], ...] = ()
+    body_error: type[LeadlineError] = InvalidRequest
+    needs_outcomes: bool = False
+    if_match: bool = False
+    # The answer is tagged by its bytes, and If-None-Match is answered with 304.
+    tagged_by_content: bool = False
+    streams: bool = False
+    example: Any = None
+    answer_example: Any = None
+    query_example: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        return min(self.answers)
+
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    operation: Operation
+    path: dict[str, str]
+
+
+class Routes:
+    """Which operation a request is for."""
+
+    def __init__(self, operations: tuple[Operation, ...]) -> None:
+        self._by_length: dict[int, list[tuple[list[str | None], list[str], dict[str, Operation]]]] = {}
+        for operation in operations:
+            self._add(operation)
+
+    def _add(self, operation: Operation) -> None:
+        segments = operation.path.split("/")
+        pattern: list[str | None] = [None if _PARAMETER.fullmatch(part) else part for part in segments]
+        names = _PARAMETER.findall(operation.path)
+        same_length = self._by_length.setdefault(len(segments), [])
+        for known, _, methods in same_length:
+            if known == pattern:
+                methods[operation.method] = operation
+                return
+        same_length.append((pattern, names, {operation.method: operation}))
+
+    def find(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
+        """The operations of a path by method, and its parameters; None when there is no such path."""
+        segments = path.split("/")
+        for pattern, names, methods in self._by_length.get(len(segments), ()):
+            values = _matched(pattern, segments)
+            if values is not None:
+                return methods, {
+                    name: _parameter(name, value) for name, value in zip(names, values, strict=True)
+                }
+        return None
+
+
+def _matched(pattern: list[str | None], segments: list[str]) -> list[str] | None:
+    values = []
+    for wanted, segment in zip(pattern, segments, strict=True):
+        if wanted is None:
+            if not segment:
+                return None
+            values.append(segment)
+        elif wanted != segment:
+            return None
+    return values
+
+
+def _parameter(name: str, value: str) -> str:
+    """A UUID in its canonical form. What is none becomes an id that no row has, and so is not found."""
+    if name == "agent_id":
+        return value  # the phone system's own text
+    return parse_id(value) or NIL_ID
+
+
+def optional(value: Any) -> Any:
+    """A parameter as operations take it: ids as text."""
+    return None if value is None or value is msgspec.UNSET else str(value)
+
+
+def not_found() -> NotFound:
+    return NotFound("There is no such path.")
+
+
+def typed(request: Request, body_type: type[T]) -> T:
+    """The body, as the type that the table says it has."""
+    assert isinstance(request.body, cast("Any", body_type))
+    return cast("T", request.body)

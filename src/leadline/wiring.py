@@ -1,0 +1,332 @@
+"""Settings → database → runtime → web application and worker. The only place that constructs things."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from leadline import __version__
+from leadline.clock import Clock
+from leadline.domain.access import Scope, parse_scopes
+from leadline.domain.addresses import AddressPolicy
+from leadline.domain.errors import LeadlineError
+from leadline.domain.outcomes import UrlRules
+from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
+from leadline.operations import maintenance
+from leadline.operations.deliveries import end_leases
+from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
+from leadline.operations.workspaces import create_token, create_workspace
+from leadline.settings import InvalidSetting, Settings
+from leadline.store.database import Database, Tx
+from leadline.store.engines import Engine
+from leadline.store.migrating import engine_of, migrate, sqlite_path
+
+if TYPE_CHECKING:
+    from leadline.delivery.worker import Worker
+    from leadline.web.auth import Authenticator
+    from leadline.web.metrics import Metrics
+    from leadline.web.server import Server
+    from leadline.web.streams import EventStreams
+
+T = TypeVar("T")
+log = logging.getLogger("leadline")
+
+TIMEOUTS_MAX = 100
+MAINTENANCE_SECONDS = 300.0
+TOUCH_SECONDS = 30.0
+HEALTH_SECONDS = 1.0
+# What --dev opens: a webhook to this machine.
+LOOPBACK_CIDRS = "127.0.0.0/8,::1/128"
+
+
+def address_policy(settings: Settings) -> AddressPolicy:
+    """Where webhooks may go. Raises InvalidSetting."""
+    cidrs = [each for each in (settings.webhook_allow_cidrs, LOOPBACK_CIDRS if settings.dev else "") if each]
+    try:
+        return AddressPolicy.parse(",".join(cidrs))
+    except ValueError as wrong:
+        raise InvalidSetting(f"webhook_allow_cidrs: {wrong}") from wrong
+
+
+def retry_waits(settings: Settings) -> Sequence[float]:
+    """The waits between attempts, in seconds. Raises InvalidSetting."""
+    if not settings.webhook_retry_schedule:
+        return DEFAULT_WAITS_SECONDS
+    try:
+        return parse_waits(settings.webhook_retry_schedule)
+    except ValueError as wrong:
+        raise InvalidSetting(f"webhook_retry_schedule: {wrong}") from wrong
+
+
+def make_database(settings: Settings, *, exclusive: bool = False, listening: bool = True) -> Database:
+    """A database that is not open yet. `exclusive` is for who delivers: one process per SQLite file."""
+    url = settings.database_url
+    if engine_of(url) is Engine.SQLITE:
+        from leadline.store.sqlite import SqliteDatabase
+
+        return SqliteDatabase(sqlite_path(url), clock=Clock(), exclusive=exclusive)
+    from leadline.store.postgresql import PostgresqlDatabase
+
+    return PostgresqlDatabase(
+        url, clock=Clock(), connections_max=settings.database_connections, listening=listening
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, *, migrated: bool = True) -> AsyncIterator[Database]:
+    """A database for a command: opened, and closed at the end."""
+    if migrated:
+        await migrate(settings.database_url)
+    database = make_database(settings, listening=False)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """A workspace made for somebody, with the token that opens it."""
+
+    organization_id: str
+    subaccount_id: str
+    token: str
+
+
+def provision_workspace(
+    database_url: str, name: str, scopes: Sequence[str] = ("all",), *, organization_id: str | None = None
+) -> Provisioned:
+    """Make a workspace and a token for it, also while a server runs on the database."""
+
+    async def make(tx: Tx) -> Provisioned:
+        row = await create_workspace(tx, name, organization_id=organization_id)
+        token = await create_token(tx, row.workspace_id, parse_scopes(scopes))
+        return Provisioned(row.organization_id, row.workspace_id, token.token)
+
+    return write_once(database_url, make)
+
+
+def provision_token(database_url: str, workspace_id: str, scopes: Sequence[str]) -> str:
+    """One more token of a workspace."""
+
+    async def make(tx: Tx) -> str:
+        return (await create_token(tx, workspace_id, parse_scopes(scopes))).token
+
+    return write_once(database_url, make)
+
+
+def write_once(database_url: str, work: Callable[[Tx], Awaitable[T]]) -> T:
+    """One transaction on a database, from a program that has no event loop."""
+
+    async def run() -> T:
+        async with opened(Settings(database_url=database_url)) as database:
+            return await database.write(work)
+
+    return asyncio.run(run())
+
+
+class Runtime:
+    """One process at work: deliveries and what goes by itself, and, unless it is a worker only, the web."""
+
+    def __init__(self, settings: Settings, *, web: bool = True) -> None:
+        self.settings = settings
+        self.clock = Clock()
+        self.policy = address_policy(settings)
+        self.waits_seconds = retry_waits(settings)
+        self._web = web
+        self._tasks: list[asyncio.Task[None]] = []
+        self._health: tuple[float, str | None] = (0.0, None)
+        self.failed = asyncio.Event()
+        self.server: Server | None = None
+        self._streams: EventStreams | None = None
+        self._authenticator: Authenticator | None = None
+
+    async def start(self) -> None:
+        """Migrate, open, deliver and serve."""
+        from leadline.web.metrics import Metrics
+
+        if engine_of(self.settings.database_url) is Engine.SQLITE:
+            Path(sqlite_path(self.settings.database_url)).parent.mkdir(parents=True, exist_ok=True)
+        await migrate(self.settings.database_url)
+        self.database = make_database(self.settings, exclusive=True)
+        await self.database.open()
+        self.metrics = Metrics()
+        if self.database.engine is Engine.SQLITE:
+            # Nobody else delivers from this file, so a lease that is left belongs to a process that died.
+            await self.database.write(end_leases)
+        self.worker = self._make_worker(self.metrics)
+        await self._sender.start()
+        if self._web:
+            await self._start_web()
+        await self.worker.start()
+        self._tasks = [
+            asyncio.create_task(self._repeat(self._time_out_wrap_ups), name="leadline-timeouts"),
+            asyncio.create_task(self._repeat(self._maintain), name="leadline-maintenance"),
+            asyncio.create_task(self._repeat(self._touch_tokens), name="leadline-tokens"),
+        ]
+
+    def _make_worker(self, metrics: Metrics) -> Worker:
+        from leadline.delivery.sender import Sender
+        from leadline.delivery.worker import Worker, WorkerSettings
+
+        self._sender = Sender(policy=self.policy, user_agent=f"Leadline/{__version__}")
+        sending = WorkerSettings(
+            waits_seconds=self.waits_seconds, timeout_seconds=self.settings.webhook_timeout_seconds
+        )
+        return Worker(self.database, self._sender, sending, self.clock, count=metrics.attempt)
+
+    async def _start_web(self) -> None:
+        from leadline.web.api import OPERATIONS
+        from leadline.web.app import Api
+        from leadline.web.auth import Authenticator
+        from leadline.web.docs_page import docs_page
+        from leadline.web.edge import guarded
+        from leadline.web.openapi import document
+        from leadline.web.pages import Pages
+        from leadline.web.server import Server
+        from leadline.web.streams import EventStreams
+        from leadline.web.table import Context
+
+        settings = self.settings
+        limit = settings.rate_limit_per_minute or None
+        self._authenticator = Authenticator(self.database, self.clock, per_minute_max=limit)
+        self._streams = EventStreams(self.database, self._authenticator, self.metrics)
+        described = functools.cache(lambda: document(OPERATIONS, version=__version__))
+        pages = Pages(
+            database=self.database,
+            clock=self.clock,
+            metrics=self.metrics,
+            metrics_token=settings.metrics_token,
+            health=self.health,
+            document=described,
+            docs_page=functools.cache(lambda: docs_page(described())),
+        )
+        api = Api(
+            OPERATIONS,
+            database=self.database,
+            authenticator=self._authenticator,
+            context=Context(UrlRules(self.policy, settings.webhook_require_https)),
+            keys_kept_ms=int(settings.idempotency_days * 86_400_000),
+            metrics=self.metrics,
+            pages=pages.by_path(),
+            stream=self._streams.serve,
+        )
+        self.server = Server(
+            guarded(api), host=settings.host, port=settings.port, grace_seconds=settings.shutdown_seconds
+        )
+        await self.server.start()
+
+    async def stop(self) -> None:
+        """Stop taking work, finish what is running, give leases back, close."""
+        if self._streams is not None:
+            self._streams.stop()
+        if self.server is not None:
+            await self.server.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.worker.stop()
+        await self._sender.close()
+        with contextlib.suppress(LeadlineError):
+            await self._touch_once()
+        await self.database.close()
+
+    async def health(self) -> str | None:
+        """What is wrong, None when nothing is; asked at most once a second."""
+        now = asyncio.get_running_loop().time()
+        if now - self._health[0] >= HEALTH_SECONDS:
+            self._health = (now, await self.database.healthy() or self.worker.trouble)
+        return self._health[1]
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step again and again; each says itself how long it waits."""
+        while True:
+            try:
+                await step()
+            except LeadlineError as away:
+                log.warning("waiting for the database: %s", away.message)
+                await asyncio.sleep(1)
+            except Exception:
+                log.exception("a background task failed and goes on")
+                await asyncio.sleep(5)
+
+    async def _time_out_wrap_ups(self) -> None:
+        for workspace_id, call_id in await self.database.read(
+            lambda tx: timed_out_calls(tx, limit=TIMEOUTS_MAX)
+        ):
+            await self.database.write(functools.partial(_time_out, workspace_id, call_id))
+        due = await self.database.read(next_timeout_ms)
+        wait_ms = 1000 if due is None else due - self.clock.now_ms()
+        await asyncio.sleep(min(1.0, max(0.01, wait_ms / 1000)))
+
+    async def _maintain(self) -> None:
+        for workspace_id in await self.database.read(maintenance.workspace_ids):
+            while await self.database.write(functools.partial(self._prune, workspace_id)):
+                await asyncio.sleep(0.05)  # small steps, so that nobody waits for them
+        await asyncio.sleep(MAINTENANCE_SECONDS)
+
+    async def _prune(self, workspace_id: str, tx: Tx) -> bool:
+        return await maintenance.prune_workspace(
+            tx,
+            workspace_id,
+            keys_kept_ms=int(self.settings.idempotency_days * 86_400_000),
+            events_kept_ms=int(self.settings.events_kept_hours * 3_600_000),
+        )
+
+    async def _touch_tokens(self) -> None:
+        await asyncio.sleep(TOUCH_SECONDS)
+        await self._touch_once()
+
+    async def _touch_once(self) -> None:
+        used = self._authenticator.take_used() if self._authenticator is not None else []
+        if used:
+            await self.database.write(lambda tx: maintenance.touch_tokens(tx, used))
+
+
+async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> None:
+    await time_out_wrap_up(tx, workspace_id, call_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """What `serve` prints once on an empty database."""
+
+    workspace_id: str
+    token: str
+
+
+async def first_run(database: Database, name: str = "Main") -> FirstRun | None:
+    """A workspace and its token on a database that has none; None when it has."""
+    from leadline.operations.workspaces import has_workspaces
+
+    async def make(tx: Tx) -> FirstRun | None:
+        if await has_workspaces(tx):
+            return None
+        row = await create_workspace(tx, name)
+        token = await create_token(tx, row.workspace_id, frozenset(Scope), name="first run")
+        return FirstRun(row.workspace_id, token.token)
+
+    return await database.write(make)
+
+
+async def run_until_stopped(runtime: Runtime, started: Callable[[Runtime], Awaitable[None]]) -> None:
+    """Start, tell, and work until SIGTERM or SIGINT; then stop gracefully. Needs the main thread's loop."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await runtime.start()
+    try:
+        await started(runtime)
+        await stopping.wait()
+        log.info("stopping")
+    finally:
+        await runtime.stop()
