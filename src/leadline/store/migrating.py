@@ -55,14 +55,14 @@ async def migrate(url: str) -> str | None:
 
 
 def _sqlite_revision(path: str) -> str | None:
-    import pysqlite3
+    from leadline.store.sqlite_driver import driver
 
     if not Path(path).exists():
         return None
-    with contextlib.closing(pysqlite3.connect(path, timeout=5)) as connection:
+    with contextlib.closing(driver.connect(path, timeout=5)) as connection:
         try:
             row = connection.execute(_CURRENT).fetchone()
-        except pysqlite3.OperationalError as missing:
+        except driver.OperationalError as missing:
             if "no such table" in str(missing):
                 return None
             raise

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
-import pysqlite3
+from leadline.store.sqlite_driver import driver
 
 from leadline.clock import Clock
 from leadline.domain.errors import LeadlineError, Unavailable
@@ -60,7 +60,7 @@ class SqliteTx(Tx):
     async def run(self, statement: Statement, **values: Any) -> int:
         try:
             return cast("int", self._connection.execute(statement.sqlite, values).rowcount)
-        except pysqlite3.IntegrityError as broken:
+        except driver.IntegrityError as broken:
             if "CHECK" in str(broken):
                 raise
             raise Conflict(str(broken)) from broken
@@ -107,8 +107,8 @@ class SqliteDatabase:
         self._writer: threading.Thread | None = None
 
     async def open(self) -> None:
-        if pysqlite3.sqlite_version_info < VERSION_MIN:
-            raise RuntimeError(f"SQLite {pysqlite3.sqlite_version} can lose data; {VERSION_MIN} is needed")
+        if driver.sqlite_version_info < VERSION_MIN:
+            raise RuntimeError(f"SQLite {driver.sqlite_version} can lose data; {VERSION_MIN} is needed")
         if self._exclusive:
             self._lock_file = _take(self.path)
         self._write_connection = connect(self.path)
@@ -152,7 +152,7 @@ class SqliteDatabase:
         connection.execute("BEGIN")
         try:
             return _drive(work(SqliteTx(connection, self._clock.now_ms())))
-        except pysqlite3.OperationalError as broken:
+        except driver.OperationalError as broken:
             raise Unavailable from broken
         finally:
             connection.execute("ROLLBACK")
@@ -197,7 +197,7 @@ class SqliteDatabase:
         connection.execute("SAVEPOINT operation")
         try:
             job.answer = _drive(job.work(tx))
-        except pysqlite3.OperationalError:
+        except driver.OperationalError:
             raise
         except Exception as refused:
             job.error = refused
@@ -215,7 +215,7 @@ class SqliteDatabase:
         try:
             if self._write_connection.in_transaction:
                 self._write_connection.execute("ROLLBACK")
-        except pysqlite3.Error:
+        except driver.Error:
             code = code or "SQLITE_IOERR"
         if code.startswith(("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")):
             self._failed = _NOTHING_WRITTEN_IS_TRUSTED
@@ -228,7 +228,7 @@ class SqliteDatabase:
 
 def connect(path: str) -> Any:
     """A connection with the settings that every one of ours has. The caller begins and ends transactions."""
-    connection = pysqlite3.connect(
+    connection = driver.connect(
         path,
         isolation_level=None,
         check_same_thread=False,

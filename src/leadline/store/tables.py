@@ -10,9 +10,16 @@ import sqlalchemy as sa
 
 from leadline.store.columns import blob, flag, identifier, integer, text
 
+
+def _ordered_by(index: sa.Index, _table: sa.Table) -> str:
+    """An index by its columns; the workspace leads each, so it tells none apart (and a name has 63 characters)."""
+    return "_".join(column.name for column in index.columns if column.name != "workspace_id")
+
+
 metadata = sa.MetaData(
     naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ordered_by": _ordered_by,
+        "ix": "ix_%(table_name)s_%(ordered_by)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "ck": "ck_%(table_name)s_%(constraint_name)s",
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",

@@ -30,9 +30,9 @@ def _run(connection: sa.Connection) -> None:
 
 
 def _sqlite(path: str) -> None:
-    import pysqlite3
+    from leadline.store.sqlite_driver import driver
 
-    engine = sa.create_engine(f"sqlite:///{path}", module=pysqlite3)
+    engine = sa.create_engine(f"sqlite:///{path}", module=driver)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: object, _record: object) -> None:

@@ -75,10 +75,7 @@ def _agents() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_agents_workspace_id_created_at_agent_id",
-        "agents",
-        ["workspace_id", "created_at", "agent_id"],
-        unique=False,
+        "ix_agents_created_at_agent_id", "agents", ["workspace_id", "created_at", "agent_id"], unique=False
     )
 
 
@@ -106,7 +103,7 @@ def _contacts() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_contacts_workspace_id_created_at_contact_id",
+        "ix_contacts_created_at_contact_id",
         "contacts",
         ["workspace_id", "created_at", "contact_id"],
         unique=False,
@@ -133,7 +130,7 @@ def _endpoints() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_endpoints_workspace_id_created_at_endpoint_id",
+        "ix_endpoints_created_at_endpoint_id",
         "endpoints",
         ["workspace_id", "created_at", "endpoint_id"],
         unique=False,
@@ -156,9 +153,9 @@ def _events() -> None:
         ),
         sqlite_strict=True,
     )
-    op.create_index("ix_events_workspace_id_at", "events", ["workspace_id", "at"], unique=False)
+    op.create_index("ix_events_at", "events", ["workspace_id", "at"], unique=False)
     op.create_index(
-        "ix_events_workspace_id_commit_order_event_id",
+        "ix_events_commit_order_event_id",
         "events",
         ["workspace_id", "commit_order", "event_id"],
         unique=False,
@@ -188,10 +185,7 @@ def _idempotency_keys() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_idempotency_keys_workspace_id_created_at",
-        "idempotency_keys",
-        ["workspace_id", "created_at"],
-        unique=False,
+        "ix_idempotency_keys_created_at", "idempotency_keys", ["workspace_id", "created_at"], unique=False
     )
 
 
@@ -216,7 +210,7 @@ def _smart_lists() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_smart_lists_workspace_id_created_at_smart_list_id",
+        "ix_smart_lists_created_at_smart_list_id",
         "smart_lists",
         ["workspace_id", "created_at", "smart_list_id"],
         unique=False,
@@ -326,6 +320,18 @@ def _calls() -> None:
         sqlite_strict=True,
     )
     op.create_index(
+        "ix_calls_agent_id_started_at_call_id",
+        "calls",
+        ["workspace_id", "agent_id", "started_at", "call_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_calls_contact_id_started_at_call_id",
+        "calls",
+        ["workspace_id", "contact_id", "started_at", "call_id"],
+        unique=False,
+    )
+    op.create_index(
         "ix_calls_open",
         "calls",
         ["workspace_id", "agent_id"],
@@ -334,22 +340,7 @@ def _calls() -> None:
         postgresql_where=sa.text("state <> 'closed'"),
     )
     op.create_index(
-        "ix_calls_workspace_id_agent_id_started_at_call_id",
-        "calls",
-        ["workspace_id", "agent_id", "started_at", "call_id"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_calls_workspace_id_contact_id_started_at_call_id",
-        "calls",
-        ["workspace_id", "contact_id", "started_at", "call_id"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_calls_workspace_id_started_at_call_id",
-        "calls",
-        ["workspace_id", "started_at", "call_id"],
-        unique=False,
+        "ix_calls_started_at_call_id", "calls", ["workspace_id", "started_at", "call_id"], unique=False
     )
     op.create_index(
         "ix_calls_wrap_up",
@@ -409,6 +400,19 @@ def _deliveries() -> None:
         ),
         sqlite_strict=True,
     )
+    op.create_index("ix_deliveries_call_id", "deliveries", ["workspace_id", "call_id"], unique=False)
+    op.create_index(
+        "ix_deliveries_contact_id_created_at",
+        "deliveries",
+        ["workspace_id", "contact_id", "created_at"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_deliveries_created_at_delivery_id",
+        "deliveries",
+        ["workspace_id", "created_at", "delivery_id"],
+        unique=False,
+    )
     op.create_index(
         "ix_deliveries_due",
         "deliveries",
@@ -418,34 +422,19 @@ def _deliveries() -> None:
         postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index(
-        "ix_deliveries_workspace_id_call_id", "deliveries", ["workspace_id", "call_id"], unique=False
-    )
-    op.create_index(
-        "ix_deliveries_workspace_id_contact_id_created_at",
-        "deliveries",
-        ["workspace_id", "contact_id", "created_at"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_deliveries_workspace_id_created_at_delivery_id",
-        "deliveries",
-        ["workspace_id", "created_at", "delivery_id"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_deliveries_workspace_id_endpoint_id_created_at",
+        "ix_deliveries_endpoint_id_created_at",
         "deliveries",
         ["workspace_id", "endpoint_id", "created_at"],
         unique=False,
     )
     op.create_index(
-        "ix_deliveries_workspace_id_outcome_id_created_at",
+        "ix_deliveries_outcome_id_created_at",
         "deliveries",
         ["workspace_id", "outcome_id", "created_at"],
         unique=False,
     )
     op.create_index(
-        "ix_deliveries_workspace_id_state_created_at_delivery_id",
+        "ix_deliveries_state_created_at_delivery_id",
         "deliveries",
         ["workspace_id", "state", "created_at", "delivery_id"],
         unique=False,
@@ -479,7 +468,7 @@ def _list_moves() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_list_moves_workspace_id_contact_id_moved_at_move_id",
+        "ix_list_moves_contact_id_moved_at_move_id",
         "list_moves",
         ["workspace_id", "contact_id", "moved_at", "move_id"],
         unique=False,
@@ -514,11 +503,9 @@ def _memberships() -> None:
         ),
         sqlite_strict=True,
     )
+    op.create_index("ix_memberships_contact_id", "memberships", ["workspace_id", "contact_id"], unique=False)
     op.create_index(
-        "ix_memberships_workspace_id_contact_id", "memberships", ["workspace_id", "contact_id"], unique=False
-    )
-    op.create_index(
-        "ix_memberships_workspace_id_smart_list_id_since_contact_id",
+        "ix_memberships_smart_list_id_since_contact_id",
         "memberships",
         ["workspace_id", "smart_list_id", "since", "contact_id"],
         unique=False,
@@ -571,7 +558,7 @@ def _outcomes() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_outcomes_workspace_id_display_order_created_at_outcome_id",
+        "ix_outcomes_display_order_created_at_outcome_id",
         "outcomes",
         ["workspace_id", "display_order", "created_at", "outcome_id"],
         unique=False,
@@ -615,7 +602,7 @@ def _applied_outcomes() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_applied_outcomes_workspace_id_contact_id_applied_at_applied_id",
+        "ix_applied_outcomes_contact_id_applied_at_applied_id",
         "applied_outcomes",
         ["workspace_id", "contact_id", "applied_at", "applied_id"],
         unique=False,
