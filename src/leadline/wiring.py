@@ -269,7 +269,9 @@ class Runtime:
 
     async def _maintain(self) -> None:
         for workspace_id in await self.database.read(maintenance.workspace_ids):
-            while await self.database.write(functools.partial(self._prune, workspace_id)):
+            more = True
+            while more:
+                more = await self.database.write(functools.partial(self._prune, workspace_id))
                 await asyncio.sleep(0.05)  # small steps, so that nobody waits for them
         await asyncio.sleep(MAINTENANCE_SECONDS)
 

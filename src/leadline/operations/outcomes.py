@@ -58,7 +58,7 @@ async def define_outcome(
 async def replace_outcome(
     tx: Tx, workspace_id: str, outcome_id: str, definition: OutcomeDefinition, *, if_match: str | None
 ) -> tuple[OutcomeAnswer, str]:
-    """Put a whole new configuration in place of the old. Raises OutcomeNotFound, PreconditionFailed, …"""
+    """Put a whole new configuration in place of the old. Raises OutcomeNotFound, PreconditionFailed."""
     await workspaces.lock_workspace(tx, workspace_id)
     old = await _require_outcome(tx, workspace_id, outcome_id, if_match)
     await _require_lists(tx, workspace_id, definition.destination)

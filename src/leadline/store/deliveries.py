@@ -7,7 +7,6 @@ each time runs out of attempts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from leadline.domain.paging import PageRequest

@@ -25,7 +25,7 @@ def insertion(table: str, row_type: type[Row], *, tail: str = "") -> Statement:
     """INSERT of every column of a row type; `tail` is what follows VALUES."""
     names = row_type.__struct_fields__
     values = ", ".join(f":{name}" for name in names)
-    return Statement(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values}) {tail}")  # noqa: S608
+    return Statement(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values}) {tail}")
 
 
 @cache
@@ -36,7 +36,7 @@ def listing(
     at, row_id = order
     where = " AND ".join(("workspace_id = :workspace_id", *conditions))
     return Statement(
-        f"SELECT {columns(row_type)} FROM {source} WHERE {where} AND ({at}, {row_id}) < (:after_at, :after_id)"  # noqa: S608
+        f"SELECT {columns(row_type)} FROM {source} WHERE {where} AND ({at}, {row_id}) < (:after_at, :after_id)"
         f" ORDER BY {at} DESC, {row_id} DESC LIMIT :limit"
     )
 

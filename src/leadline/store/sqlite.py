@@ -17,12 +17,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
-from leadline.store.sqlite_driver import driver
-
 from leadline.clock import Clock
 from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Tx
 from leadline.store.engines import Engine, Statement
+from leadline.store.sqlite_driver import driver
 
 T = TypeVar("T")
 log = logging.getLogger("leadline.store")
@@ -173,7 +172,7 @@ class SqliteDatabase:
             signals: set[tuple[Signal, str]] = set()
             try:
                 self._write_batch(batch, signals)
-            except BaseException as broken:  # whatever it was: nobody may be told that he was written
+            except BaseException as broken:  # noqa: BLE001 - whatever it was: nobody may be told that he was written
                 self._give_up(batch, broken)
                 signals.clear()
             batch[0].loop.call_soon_threadsafe(self._settle, batch, signals)
@@ -199,7 +198,7 @@ class SqliteDatabase:
             job.answer = _drive(job.work(tx))
         except driver.OperationalError:
             raise
-        except Exception as refused:
+        except Exception as refused:  # noqa: BLE001 - it is the caller's, who gets it
             job.error = refused
             connection.execute("ROLLBACK TO operation")
         else:
@@ -207,7 +206,10 @@ class SqliteDatabase:
         connection.execute("RELEASE operation")
 
     def _give_up(self, batch: list[_Job], broken: BaseException) -> None:
-        """Roll back and answer `unavailable`. A disk that failed to sync is not asked again: what it holds is unknown."""
+        """Roll back and answer `unavailable`.
+
+        A disk that failed to sync is not asked again: what it holds is unknown.
+        """
         log.error("a batch of %d writes was rolled back: %s", len(batch), broken, exc_info=broken)
         for job in batch:
             job.answer, job.error = None, Unavailable()

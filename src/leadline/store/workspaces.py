@@ -69,7 +69,7 @@ _MARK_DELETED = Statement(
 )
 # Children first: calls and outcomes do not let go of what they point at.
 _EMPTY = tuple(
-    Statement(f"DELETE FROM {table} WHERE workspace_id = :workspace_id")  # noqa: S608
+    Statement(f"DELETE FROM {table} WHERE workspace_id = :workspace_id")
     for table in (
         "events", "idempotency_keys", "attempts", "deliveries", "applied_outcomes", "list_moves", "memberships",
         "calls", "agents", "contacts", "outcomes", "endpoints", "smart_lists", "webhook_secrets",

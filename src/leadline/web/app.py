@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -135,13 +135,7 @@ class Api:
 
     async def _admit(self, scope: Scope, path: str, request_id: str) -> Call:
         """Token, scope, route and method."""
-        headers: dict[bytes, bytes] = {}
-        repeated: set[bytes] = set()
-        for name, value in scope["headers"]:
-            if name in _WANTED:
-                if name in headers:
-                    repeated.add(name)
-                headers[name] = value
+        headers, repeated = _wanted_headers(scope["headers"])
         if b"authorization" in repeated:
             raise Unauthorized("There is more than one Authorization header.")
         authorization = headers.get(b"authorization")
@@ -163,7 +157,7 @@ class Api:
             path=path,
             raw_query=scope["query_string"],
             headers=headers,
-            repeated=frozenset(repeated),
+            repeated=repeated,
             request_id=request_id,
             principal=principal,
             token=token_of(authorization),
@@ -257,6 +251,18 @@ class _Hold:
         assert self._lock is not None
         self._lock.release()
         self._gate.leave(self._name)
+
+
+def _wanted_headers(sent: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
+    """The headers that mean something here, and those of them that came more than once."""
+    headers: dict[bytes, bytes] = {}
+    repeated: set[bytes] = set()
+    for name, value in sent:
+        if name in _WANTED:
+            if name in headers:
+                repeated.add(name)
+            headers[name] = value
+    return headers, frozenset(repeated)
 
 
 def encoded(operation: Operation, reply: Reply) -> EncodedAnswer:

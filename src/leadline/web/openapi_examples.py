@@ -153,12 +153,12 @@ def answer_example(operation_name: str, schema: Schema, components: Mapping[str,
 
 def sample(schema: Schema, components: Mapping[str, Schema], name: str = "") -> Any:
     """A value of the schema. `name` is the `Component.field` that it is for."""
-    if "$ref" in schema:
-        component = schema["$ref"].removeprefix(PREFIX)
-        return _VALUES.get(component) or sample(components[component], components, component)
     for known in (name, name.rpartition(".")[2]):
         if known in _VALUES and known not in components:
             return _VALUES[known]
+    if "$ref" in schema:
+        component = schema["$ref"].removeprefix(PREFIX)
+        return _VALUES.get(component) or sample(components[component], components, component)
     if "anyOf" in schema:
         return sample(schema["anyOf"][0], components, name)
     if "const" in schema:

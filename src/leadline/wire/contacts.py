@@ -28,9 +28,9 @@ class ContactChange(Body, frozen=True, kw_only=True):
     """Only the fields sent change; null empties `name`, `external_id` and `attributes`."""
 
     phone_number: str | UnsetType = UNSET
-    name: str | None | UnsetType = UNSET
-    external_id: str | None | UnsetType = UNSET
-    attributes: Attributes | None | UnsetType = UNSET
+    name: str | UnsetType | None = UNSET
+    external_id: str | UnsetType | None = UNSET
+    attributes: Attributes | UnsetType | None = UNSET
 
 
 class ContactsQuery(Page, frozen=True, kw_only=True):

@@ -54,7 +54,7 @@ class DestinationView(Struct, frozen=True, kw_only=True):
 
     destination_type: DestinationTypeName
     destination_id: Uuid | UnsetType = UNSET
-    destination_name: str | None | UnsetType = UNSET
+    destination_name: str | UnsetType | None = UNSET
     remove_from_smart_lists: RemovalConfigured | UnsetType = UNSET
 
 

@@ -21,8 +21,8 @@ class WorkspaceChange(Body, frozen=True, kw_only=True):
     ) = UNSET
     outcomes_enabled: bool | UnsetType = UNSET
     require_disposition: RequireDispositionName | UnsetType = UNSET
-    wrap_up_timeout_seconds: WrapUpTimeout | None | UnsetType = UNSET
-    wrap_up_timeout_outcome_id: UuidInput | None | UnsetType = UNSET
+    wrap_up_timeout_seconds: WrapUpTimeout | UnsetType | None = UNSET
+    wrap_up_timeout_outcome_id: UuidInput | UnsetType | None = UNSET
     retention_days: Annotated[int, Meta(ge=1, le=3650)] | UnsetType = UNSET
 
 

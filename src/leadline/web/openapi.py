@@ -1,0 +1,472 @@
+"""The OpenAPI 3.1 document, made from the table of operations (contract § 10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from leadline.domain.limits import AGENT_ID_CHARACTERS_MAX, IDEMPOTENCY_KEY_CHARACTERS_MAX
+from leadline.web.openapi_errors import (
+    ERRORS,
+    RETRIED_CODES,
+    by_status,
+    error_codes,
+    example_of,
+    in_order,
+)
+from leadline.web.openapi_examples import EVENT_EXAMPLE, answer_example
+from leadline.web.openapi_schemas import PREFIX, Schema, Schemas, members_of
+from leadline.web.problems import STATUS_OF_CODE
+from leadline.web.table import BodyUse, KeyUse, Operation
+from leadline.wire.outcomes import OutcomeAnswer
+
+_SERVICE = "Service"
+_TAGS: Mapping[str, str] = {
+    "Outcomes": (
+        "What an agent can choose: an `action` is applied during the call, a `disposition` after it. Both may move"
+        " the contact between Smart Lists and notify a webhook."
+    ),
+    "Smart Lists": "Named lists of contacts, and who is on them since when.",
+    "Contacts": "The people at the other end, one per phone number, and what happened to each.",
+    "Calls": (
+        "A call goes `ringing` → `live` → `wrap_up` → `closed`. In `wrap_up` it waits for its disposition, whatever"
+        " becomes of the agent's browser."
+    ),
+    "Agents": "Who is free, on a call or in wrap-up. Agents are known from their first call.",
+    "Events": "What happens in the workspace, as it happens.",
+    "Deliveries": (
+        "A delivery brings one applied outcome to one webhook URL, attempt by attempt, until the receiver answers"
+        " 2xx or the schedule is used up."
+    ),
+    "Webhooks": "Where webhooks go, the secret that signs them, and sending them again.",
+    "Workspace": "The settings of the workspace that the token belongs to.",
+    _SERVICE: "Health, metrics and this reference. No token is needed.",
+}
+_INTRODUCTION = """\
+Leadline records what a call achieved, moves the contact to where that leads, ends the wrap-up and tells your systems.
+
+**Authentication.** Send `Authorization: Bearer <token>`. A token belongs to one workspace and carries scopes; \
+`write` includes `read`.
+
+**Answers.** A success is `{"ok": true, …}`, a failure `{"ok": false, "error": …}` with a code that never changes \
+meaning. `details` lists every problem found. An id of another workspace answers like one that does not exist.
+
+**Sending twice.** Put an `Idempotency-Key` of your own on a request that writes: the same key with the same request \
+answers what the first one answered, for 7 days, with `Idempotent-Replayed: true`. After a 409 \
+`idempotency_key_in_use`, a 429 or a 503, wait for `Retry-After` and send the request again.
+
+**Lists.** Those that grow come in pages: pass `next_cursor` back as `cursor` until it is null. A query parameter that \
+is not known is refused, so a typo is never ignored.
+
+**Forms.** Ids are lower-case UUIDs. Times are ISO 8601 in UTC with milliseconds. Bodies are JSON in UTF-8, at most \
+64 KiB.
+"""
+
+_PARAMETERS: Mapping[str, Schema] = {
+    "IdempotencyKeyRequired": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": True,
+        "description": "Your own name of this request: 1-255 visible ASCII characters, with or without quotes.",
+        "schema": {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}$"},
+        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    },
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "Your own name of this request: sent again with it, it takes effect only once.",
+        "schema": {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}$"},
+        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "required": False,
+        "description": "Go on only when the outcome still has this `ETag`, or exists (`*`).",
+        "schema": {"type": "string"},
+        "example": "*",
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The `ETag` you have: the answer is 304 when nothing has changed.",
+        "schema": {"type": "string"},
+        "example": '"5d41402abc4b2a76b9719d91"',
+    },
+    "LastEventId": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "required": False,
+        "description": "The last event seen: the stream goes on behind it, without a gap for at least an hour.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "RequestId": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "required": False,
+        "description": "Your own id of this request, 1-128 of `A-Z a-z 0-9 . _ : / + = -`; comes back.",
+        "schema": {"type": "string"},
+    },
+}
+_HEADERS: Mapping[str, Schema] = {
+    "X-Request-Id": {
+        "description": "The id of this request, in the log too.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "ETag": {"description": "The tag of this state.", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true` when this is the stored answer of an earlier request with the key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
+    "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
+    "Allow": {"description": "The methods that the path takes.", "schema": {"type": "string"}},
+}
+_STREAM_EXAMPLE = (
+    "id: 00000000-0000-4000-8000-00000000000a\n"
+    "event: outcome.applied\n"
+    'data: {"event_id":"00000000-0000-4000-8000-00000000000a","type":"outcome.applied",'
+    '"at":"2026-06-25T00:00:00.000Z","data":{}}\n\n'
+)
+_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+def document(
+    operations: Iterable[Operation], *, version: str, server_url: str | None = None
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these operations, of the pages that need no token, and of the webhook.
+
+    `server_url` is where the API is found from outside; without it clients take the place that the document came
+    from. The document holds nothing but JSON values.
+    """
+    rows = tuple(operations)
+    schemas = Schemas(rows)
+    errors = _ErrorResponses()
+    return {
+        "openapi": "3.1.0",
+        "info": _info(version),
+        "servers": [{"url": (server_url or "").rstrip("/") or "/"}],
+        "tags": _tags(rows),
+        "security": [{"bearer": []}],
+        "paths": _paths(rows, schemas, errors),
+        "webhooks": {"outcome.applied": {"post": _webhook(version)}},
+        "components": {
+            "securitySchemes": _security_schemes(),
+            "parameters": dict(_PARAMETERS),
+            "headers": dict(_HEADERS),
+            "responses": errors.components,
+            "examples": {code: {"summary": ERRORS[code].meaning, "value": example_of(code)} for code in ERRORS},
+            "schemas": schemas.components,
+        },
+    }
+
+
+def _info(version: str) -> Schema:
+    return {
+        "title": "Leadline API",
+        "version": version,
+        "summary": "Call outcomes: one disposition moves the contact, ends the wrap-up and notifies your systems.",
+        "description": _INTRODUCTION,
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    }
+
+
+def _tags(operations: Iterable[Operation]) -> list[Schema]:
+    names = dict.fromkeys([*(operation.tag for operation in operations), _SERVICE])
+    return [{"name": name, "description": _TAGS.get(name, name)} for name in names]
+
+
+def _security_schemes() -> Schema:
+    return {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of the workspace, made with `leadline token create`. The roles are its scopes.",
+        },
+        "metrics_token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "`LEADLINE_METRICS_TOKEN`, when the server has one.",
+        },
+    }
+
+
+class _ErrorResponses:
+    """The failures of the document: one component for each set of codes with one status."""
+
+    def __init__(self) -> None:
+        self.components: dict[str, Schema] = {}
+
+    def of(self, codes: Iterable[str]) -> Schema:
+        """Responses by status, as references."""
+        found = {}
+        for status, same_status in by_status(in_order(codes)).items():
+            name = f"Error{status}_{'_or_'.join(same_status)}"
+            self.components.setdefault(name, _error_response(status, same_status))
+            found[str(status)] = {"$ref": f"#/components/responses/{name}"}
+        return found
+
+
+def _error_response(status: int, codes: Sequence[str]) -> Schema:
+    headers = ["X-Request-Id"]
+    if status == 401:
+        headers.append("WWW-Authenticate")
+    if status == 405:
+        headers.append("Allow")
+    if RETRIED_CODES & set(codes):
+        headers.append("Retry-After")
+    only_these = {"properties": {"error": {"enum": list(codes)}}}
+    return {
+        "description": "\n".join(f"`{code}`: {ERRORS[code].meaning}" for code in codes),
+        "headers": _header_references(headers),
+        "content": {
+            "application/json": {
+                "schema": {"allOf": [{"$ref": f"{PREFIX}Failure"}, only_these]},
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+            }
+        },
+    }
+
+
+def _header_references(names: Iterable[str]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _paths(rows: Iterable[Operation], schemas: Schemas, errors: _ErrorResponses) -> Schema:
+    paths: dict[str, Schema] = {}
+    for operation in rows:
+        item = paths.setdefault(operation.path, {})
+        item[operation.method.lower()] = _operation(operation, schemas, errors)
+    for path, page in _pages(errors).items():
+        paths[path] = {"get": page}
+    return paths
+
+
+def _operation(operation: Operation, schemas: Schemas, errors: _ErrorResponses) -> Schema:
+    described: Schema = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": f"{operation.description}\n\nNeeds the scope `{operation.scope}`.".strip(),
+        "security": [{"bearer": [str(operation.scope)]}],
+        "parameters": _parameters(operation, schemas),
+    }
+    if operation.body is not None:
+        described["requestBody"] = _request_body(operation, schemas)
+    described["responses"] = _successes(operation, schemas) | errors.of(error_codes(operation))
+    return described
+
+
+def _parameters(operation: Operation, schemas: Schemas) -> list[Schema]:
+    in_path = [_path_parameter(name) for name in _PATH_PARAMETER.findall(operation.path)]
+    in_query = [
+        _query_parameter(operation, name, schema)
+        for name, schema in schemas.parameters(operation.query).items()
+    ]
+    in_header = [{"$ref": f"#/components/parameters/{name}"} for name in _header_parameters(operation)]
+    return in_path + in_query + in_header
+
+
+def _path_parameter(name: str) -> Schema:
+    if name == "agent_id":
+        schema: Schema = {"type": "string", "minLength": 1, "maxLength": AGENT_ID_CHARACTERS_MAX}
+        description = "The phone system's own name of the agent."
+    else:
+        schema = {"type": "string", "format": "uuid"}
+        description = f"Of the {_noun(name)}. What is no UUID is not found."
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+
+
+def _noun(name: str) -> str:
+    noun = name.removesuffix("_id").replace("_", " ")
+    return {"smart list": "Smart List"}.get(noun, noun)
+
+
+def _query_parameter(operation: Operation, name: str, schema: Schema) -> Schema:
+    parameter: Schema = {"name": name, "in": "query", "required": False}
+    rest = dict(schema)
+    parameter["description"] = rest.pop("description", None) or _query_description(name)
+    parameter["schema"] = rest
+    if name in operation.query_example:
+        parameter["example"] = operation.query_example[name]
+    return parameter
+
+
+def _query_description(name: str) -> str:
+    """What a filter without a description of its own does."""
+    match name:
+        case "since":
+            return "Only from this time on, inclusive."
+        case "until":
+            return "Only before this time."
+        case _:
+            return f"Only with this {_noun(name)}."
+
+
+def _header_parameters(operation: Operation) -> Iterable[str]:
+    if operation.key_use is KeyUse.REQUIRED:
+        yield "IdempotencyKeyRequired"
+    if operation.key_use is KeyUse.HONOURED:
+        yield "IdempotencyKey"
+    if operation.if_match:
+        yield "IfMatch"
+    if operation.tagged_by_content:
+        yield "IfNoneMatch"
+    if operation.streams:
+        yield "LastEventId"
+    yield "RequestId"
+
+
+def _request_body(operation: Operation, schemas: Schemas) -> Schema:
+    example = {} if operation.example is None else operation.example
+    return {
+        "required": operation.body_use is BodyUse.REQUIRED,
+        "content": {"application/json": {"schema": schemas.of(operation.body), "example": example}},
+    }
+
+
+def _successes(operation: Operation, schemas: Schemas) -> Schema:
+    found: Schema = {}
+    for status, answer in operation.answers.items():
+        found[str(status)] = {
+            "description": _success_description(operation, status),
+            "headers": _header_references(_success_headers(operation, answer)),
+            "content": _success_content(operation, schemas, answer),
+        }
+    if operation.tagged_by_content:
+        found["304"] = {
+            "description": "Nothing has changed since the `ETag` that was sent.",
+            "headers": _header_references(["X-Request-Id", "ETag"]),
+        }
+    return found
+
+
+def _success_description(operation: Operation, status: int) -> str:
+    if status == 200 and 201 in operation.answers:
+        what = "It was there already, and is answered as it is."
+        is_also_dry_run = len(members_of(operation.answers[200])) > 1
+        return f"{what} Or, with `dry_run`, what would happen." if is_also_dry_run else what
+    return {200: "Done.", 201: "Made.", 202: "Taken on; it happens soon."}[status]
+
+
+def _success_headers(operation: Operation, answer: Any) -> Iterable[str]:
+    yield "X-Request-Id"
+    if operation.tagged_by_content or answer is OutcomeAnswer:
+        yield "ETag"
+    if operation.key_use is not KeyUse.NONE:
+        yield "Idempotent-Replayed"
+
+
+def _success_content(operation: Operation, schemas: Schemas, answer: Any) -> Schema:
+    schema = schemas.of(answer)
+    example = operation.answer_example
+    if example is None:
+        first = schema["anyOf"][0] if "anyOf" in schema else schema
+        example = answer_example(operation.name, first, schemas.components)
+    content: Schema = {"application/json": {"schema": schema, "example": example}}
+    if operation.streams:
+        content["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}
+    return content
+
+
+def _pages(errors: _ErrorResponses) -> dict[str, Schema]:
+    """What needs no token. `internal_error` is named here only: it is promised nowhere, and can be met anywhere."""
+    healthy: Schema = {
+        "type": "object",
+        "properties": {"ok": {"type": "boolean", "const": True}},
+        "required": ["ok"],
+    }
+    is_ready = _page("readiness", "Whether the server can work", "application/json", healthy, {"ok": True})
+    is_ready["description"] = "Ready when the database can be written to and its migrations are current."
+    is_ready["responses"] |= errors.of(["unavailable"])
+    metrics = _page("metrics", "Metrics for Prometheus", "text/plain", {"type": "string"})
+    metrics["security"] = [{}, {"metrics_token": []}]
+    metrics["responses"] |= errors.of(["unauthorized"])
+    spec: Schema = {"type": "object", "required": ["openapi", "info", "paths"]}
+    return {
+        "/healthz": _page("health", "Whether the process lives", "application/json", healthy, {"ok": True}),
+        "/readyz": is_ready,
+        "/metrics": metrics,
+        "/openapi.json": _page("openapi_document", "This document", "application/json", spec),
+        "/docs": _page("reference", "This document, for people", "text/html", {"type": "string"}),
+    }
+
+
+def _page(name: str, summary: str, media_type: str, schema: Schema, example: Any = None) -> Schema:
+    content: Schema = {"schema": schema}
+    if example is not None:
+        content["example"] = example
+    return {
+        "operationId": name,
+        "tags": [_SERVICE],
+        "summary": summary,
+        "security": [],
+        "responses": {
+            "200": {
+                "description": "Done.",
+                "headers": _header_references(["X-Request-Id"]),
+                "content": {media_type: content},
+            }
+        },
+    }
+
+
+def _webhook(version: str) -> Schema:
+    return {
+        "operationId": "outcome_applied",
+        "summary": "An outcome was applied",
+        "description": (
+            "Sent to the `webhook_url` of an outcome when it is applied to a call: always for an action, for a"
+            " disposition that has one. At least once: deduplicate on `call_id` and `outcome_id`, or on `webhook-id`."
+            " The bytes are the same on every attempt. Verify `webhook-signature` before you trust it."
+        ),
+        "security": [],
+        "parameters": _webhook_headers(version),
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": f"{PREFIX}Event"}, "example": dict(EVENT_EXAMPLE)}
+            },
+        },
+        "responses": {
+            "2XX": {"description": "Received. The body is not looked at."},
+            "410": {"description": "No longer wanted: the endpoint is disabled, and what is due to it waits there."},
+            "429": {"description": "Tried again on schedule, not before `Retry-After`."},
+            "503": {"description": "Tried again on schedule, not before `Retry-After`; so are 502 and 504."},
+            "default": {"description": "Tried again on schedule, 10 attempts over 75 hours. No redirect is followed."},
+        },
+    }
+
+
+def _webhook_headers(version: str) -> list[Schema]:
+    described = (
+        ("webhook-id", "The delivery's id, the same on every attempt and replay.", "00000000-0000-4000-8000-000000000006"),
+        ("webhook-timestamp", "When this attempt was made, Unix seconds.", "1781935984"),
+        (
+            "webhook-signature",
+            "`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`; several, separated by spaces, while a"
+            " secret is being rotated.",
+            "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+        ),
+        ("User-Agent", "Leadline and its version.", f"Leadline/{version}"),
+    )
+    return [
+        {
+            "name": name,
+            "in": "header",
+            "required": True,
+            "description": description,
+            "schema": {"type": "string"},
+            "example": example,
+        }
+        for name, description, example in described
+    ]
+
+
+def every_code() -> tuple[str, ...]:
+    """All error codes, in the order of contract § 1."""
+    return tuple(STATUS_OF_CODE)
