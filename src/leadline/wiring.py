@@ -305,8 +305,13 @@ class FirstRun:
     token: str
 
 
-async def first_run(database: Database, name: str = "Main") -> FirstRun | None:
-    """A workspace and its token on a database that has none; None when it has."""
+async def first_run(
+    database: Database, name: str = "Main", *, fill: Callable[[Tx, str], Awaitable[None]] | None = None
+) -> FirstRun | None:
+    """A workspace and its token on a database that has none; None when it has.
+
+    `fill` puts something into it in the same transaction, so that a crash leaves no half of it.
+    """
     from leadline.operations.workspaces import has_workspaces
 
     async def make(tx: Tx) -> FirstRun | None:
@@ -314,6 +319,8 @@ async def first_run(database: Database, name: str = "Main") -> FirstRun | None:
             return None
         row = await create_workspace(tx, name)
         token = await create_token(tx, row.workspace_id, frozenset(Scope), name="first run")
+        if fill is not None:
+            await fill(tx, row.workspace_id)
         return FirstRun(row.workspace_id, token.token)
 
     return await database.write(make)

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
+from leadline.cli.dev import make_receiver, start_dev, token_file
+from leadline.cli.failures import UsageError
+from leadline.cli.printing import style
+from leadline.cli.sample_receiver import SampleReceiver
 from leadline.logs import set_up_logs
 from leadline.settings import Settings
+from leadline.store.engines import Engine
+from leadline.store.migrating import engine_of
 from leadline.wiring import FirstRun, Runtime, first_run, run_until_stopped
 
 
 def serve(settings: Settings) -> None:
     """API, console and delivery in one process, until SIGTERM or SIGINT."""
     set_up_logs(settings.log_format, settings.log_level)
-    _run(Runtime(settings))
+    _run(_serve(Runtime(settings)))
 
 
 def work(settings: Settings) -> None:
-    """Delivery alone."""
+    """Delivery alone, beside servers on the same PostgreSQL. Raises UsageError on SQLite."""
+    if engine_of(settings.database_url) is Engine.SQLITE:
+        raise UsageError(
+            "a SQLite file is opened by one process, and `leadline serve` delivers by itself;"
+            " workers are for PostgreSQL (--database postgresql://…)"
+        )
     set_up_logs(settings.log_format, settings.log_level)
-    _run(Runtime(settings, web=False))
+    _run(run_until_stopped(Runtime(settings, web=False), _working))
 
 
-def _run(runtime: Runtime) -> None:
+def _run(main: Coroutine[Any, Any, None]) -> None:
     with asyncio.Runner(loop_factory=_fast_loop) as runner:
-        runner.run(run_until_stopped(runtime, _started))
+        runner.run(main)
 
 
 def _fast_loop() -> asyncio.AbstractEventLoop:
@@ -33,18 +47,46 @@ def _fast_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _started(runtime: Runtime) -> None:
-    first = await first_run(runtime.database)
-    if runtime.server is None:
-        print("Leadline is delivering. Stop it with Ctrl-C.", flush=True)
-        return
-    url = runtime.server.url
-    _print_welcome(url, first)
+async def _working(_runtime: Runtime) -> None:
+    print("Leadline is delivering. Stop it with Ctrl-C.", flush=True)
+
+
+async def _serve(runtime: Runtime) -> None:
+    receiver = make_receiver(runtime) if runtime.settings.dev else None
+    try:
+        await run_until_stopped(runtime, functools.partial(_serving, receiver))
+    finally:
+        # After the runtime: a delivery that is on its way still finds somebody.
+        if receiver is not None:
+            await receiver.stop()
+
+
+async def _serving(receiver: SampleReceiver | None, runtime: Runtime) -> None:
+    server = runtime.server
+    assert server is not None
+    if receiver is None:
+        first = await first_run(runtime.database)
+    else:
+        first = await start_dev(runtime, receiver, server.port)
+    _print_welcome(server.url, first, runtime.settings)
+    if receiver is not None:
+        _print_dev(receiver, runtime.settings)
     if runtime.settings.ready_file:
-        Path(runtime.settings.ready_file).write_text(url)
+        Path(runtime.settings.ready_file).write_text(server.url)
 
 
-def _print_welcome(url: str, first: FirstRun | None) -> None:
-    print(f"Leadline is at {url}  (API reference: {url}/docs)", flush=True)
-    if first is not None:
-        print(f"A workspace was made. Its token, shown this once:\n\n  {first.token}\n", flush=True)
+def _print_welcome(url: str, first: FirstRun | None, settings: Settings) -> None:
+    print(f"Leadline is at {style(url, 'bold')}  (API reference: {url}/docs). Stop it with Ctrl-C.", flush=True)
+    if first is None:
+        return
+    print(f"\nA workspace was made. Its token, shown this once:\n\n  {style(first.token, 'bold')}\n", flush=True)
+    kept = token_file(settings) if settings.dev else None
+    if kept is not None:
+        print(f"(--dev has kept it in {kept} for `leadline simulate`.)\n", flush=True)
+
+
+def _print_dev(receiver: SampleReceiver, settings: Settings) -> None:
+    print(f"Sample receiver: {receiver.webhook_url}  (what has arrived: {receiver.url})", flush=True)
+    print("Play a few calls, in another terminal: leadline simulate\n", flush=True)
+    if settings.host not in ("127.0.0.1", "localhost", "::1"):
+        print("--dev opens webhooks to this machine: do not use it where others can reach it.", flush=True)

@@ -6,12 +6,15 @@ execution was measured at several times the driver's (docs/decisions/0002).
 
 | mark | SQLite | PostgreSQL | differs because |
 |---|---|---|---|
-| `{for_update}` | nothing | `FOR UPDATE` | SQLite has one writer, so every row is locked already |
-| `{skip_locked}` | nothing | `FOR UPDATE SKIP LOCKED` | likewise |
+| `{for_update}` | nothing | `FOR NO KEY UPDATE` | SQLite has one writer, so every row is locked already |
+| `{skip_locked}` | nothing | `FOR NO KEY UPDATE SKIP LOCKED` | likewise |
 | `{now_ms}` | `unixepoch('subsec')` | `clock_timestamp()` | due times use the database's clock |
 | `{ids:x}`, `{texts:x}` | `json_each` | `json_array_elements_text` | a list is one parameter: its JSON |
 | `{commit_order}` | one more than the newest | the transaction's number | SQLite commits in the order it writes |
 | `{commit_horizon}` | no bound | the oldest running transaction | PostgreSQL commits in any order |
+
+Rows are locked with NO KEY UPDATE, which lets others insert what refers to them: whoever counts a workspace's
+outcomes does not hold up its calls. A DELETE takes the stronger lock by itself.
 """
 
 from __future__ import annotations
@@ -41,8 +44,8 @@ _MARKS: dict[Engine, dict[str, str]] = {
         "commit_horizon": "9223372036854775807",
     },
     Engine.POSTGRESQL: {
-        "for_update": "FOR UPDATE",
-        "skip_locked": "FOR UPDATE SKIP LOCKED",
+        "for_update": "FOR NO KEY UPDATE",
+        "skip_locked": "FOR NO KEY UPDATE SKIP LOCKED",
         "now_ms": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
         "ids": "(SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:{0} AS json)))",
         "texts": "(SELECT value FROM json_array_elements_text(CAST(:{0} AS json)))",

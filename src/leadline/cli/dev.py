@@ -1,0 +1,70 @@
+"""What `serve --dev` adds: sample data, a sample receiver, and the token in a file for `leadline simulate`.
+
+The sample receiver listens one port above the server's (any free one when that is taken). At a start where it
+comes to another port than before, the outcomes that point to the old place are pointed to the new one.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+from leadline.cli.printing import style
+from leadline.cli.sample_receiver import Arrival, SampleReceiver
+from leadline.operations.sample_data import fill_sample_data, repoint_samples
+from leadline.operations.workspaces import signing_secrets
+from leadline.settings import Settings
+from leadline.store.engines import Engine
+from leadline.store.migrating import engine_of, sqlite_path
+from leadline.wiring import FirstRun, Runtime, first_run
+
+TOKEN_SUFFIX = ".token"  # noqa: S105 - a file's name, no token
+
+
+async def start_dev(runtime: Runtime, receiver: SampleReceiver, server_port: int) -> FirstRun | None:
+    """Start the receiver, fill an empty database, keep the token for `simulate`."""
+    # A server on a port of chance must not take one that somebody counts on.
+    await receiver.start(0 if runtime.settings.port == 0 else min(server_port + 1, 65535))
+    fill = functools.partial(fill_sample_data, webhook_url=receiver.webhook_url)
+    first = await first_run(runtime.database, fill=fill)
+    if first is None:
+        repoint = functools.partial(repoint_samples, webhook_url=receiver.webhook_url)
+        await runtime.database.write(repoint)
+    else:
+        _keep_token(runtime.settings, first.token)
+    return first
+
+
+def make_receiver(runtime: Runtime) -> SampleReceiver:
+    """A receiver that knows the secrets of the runtime's workspaces; it is not started yet."""
+
+    async def secrets_of(workspace_id: str) -> list[str]:
+        return await runtime.database.read(lambda tx: signing_secrets(tx, workspace_id))
+
+    return SampleReceiver(secrets_of, _tell, runtime.clock)
+
+
+def _tell(arrival: Arrival) -> None:
+    mark = style("verified ✓", "green") if arrival.verified else style(f"not verified: {arrival.problem}", "red")
+    again = "  (again: the same call and outcome)" if arrival.repeated else ""
+    name = arrival.outcome_name or "?"
+    print(f"webhook  {name:<18} {arrival.phone_number or '-':<14} {mark}{again}", flush=True)
+
+
+def token_file(settings: Settings) -> Path | None:
+    """Where `--dev` keeps the first token: beside the SQLite file; None for PostgreSQL, which has no place."""
+    if engine_of(settings.database_url) is not Engine.SQLITE:
+        return None
+    return Path(sqlite_path(settings.database_url) + TOKEN_SUFFIX)
+
+
+def _keep_token(settings: Settings, token: str) -> None:
+    path = token_file(settings)
+    if path is None:
+        return
+    # Made anew, so that nobody who held the old file open can read it and its mode is ours.
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{token}\n")

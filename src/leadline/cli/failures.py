@@ -1,0 +1,50 @@
+"""What may go wrong, in one line for people, and the exit status that belongs to it.
+
+2: the command was given something it cannot take (flags, settings, scopes). 1: it could not be done.
+Whatever is not listed here is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+from cyclopts import CycloptsError
+
+from leadline.settings import InvalidSetting
+
+USAGE = 2
+FAILED = 1
+
+# By name, because only `store` may import a driver and `web` a server, and most commands need neither.
+_DRIVERS = frozenset({"asyncpg", "pysqlite3", "sqlalchemy"})
+_NAMED = frozenset({"CannotListen", "DatabaseInUse", "LeadlineError", "SqliteTooOld", "UnknownRevision"})
+_NAMED_USAGE = frozenset({"InvalidDatabaseUrl", "UnknownScope"})
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was given: exit status 2."""
+
+
+class Failed(Exception):
+    """The command was understood and could not be done: exit status 1."""
+
+
+def explain(error: BaseException) -> tuple[str, int] | None:
+    """The sentence and the exit status for an expected error; None for a bug."""
+    if isinstance(error, CycloptsError | UsageError | InvalidSetting):
+        return _sentence(error), USAGE
+    names = {each.__name__ for each in type(error).__mro__ if each.__module__.startswith("leadline.")}
+    if names & _NAMED_USAGE:
+        return _sentence(error), USAGE
+    if isinstance(error, Failed) or names & _NAMED:
+        return _sentence(error), FAILED
+    if any(each.__module__.partition(".")[0] in _DRIVERS for each in type(error).__mro__):
+        return f"the database refused: {_sentence(error)}", FAILED
+    if isinstance(error, OSError | TimeoutError):
+        return _sentence(error) or "it took too long", FAILED
+    return None
+
+
+def _sentence(error: BaseException) -> str:
+    """The error's own words in one line."""
+    if isinstance(error, CycloptsError):
+        return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__
