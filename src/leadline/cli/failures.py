@@ -15,7 +15,7 @@ FAILED = 1
 
 # By name, because only `store` may import a driver and `web` a server, and most commands need neither.
 _DRIVERS = frozenset({"asyncpg", "pysqlite3", "sqlalchemy"})
-_NAMED = frozenset({"CannotListen", "DatabaseInUse", "LeadlineError", "SqliteTooOld", "UnknownRevision"})
+_NAMED = frozenset({"CannotListen", "DatabaseInUse", "LeadlineError", "UnknownRevision"})
 _NAMED_USAGE = frozenset({"InvalidDatabaseUrl", "UnknownScope"})
 
 
@@ -36,6 +36,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         return _sentence(error), USAGE
     if isinstance(error, Failed) or names & _NAMED:
         return _sentence(error), FAILED
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("leadline"):
+        return f"the package {error.name} is not installed: pip install 'leadline[server]'", FAILED
     if any(each.__module__.partition(".")[0] in _DRIVERS for each in type(error).__mro__):
         return f"the database refused: {_sentence(error)}", FAILED
     if isinstance(error, OSError | TimeoutError):

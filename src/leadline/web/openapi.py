@@ -17,7 +17,6 @@ from leadline.web.openapi_errors import (
 )
 from leadline.web.openapi_examples import EVENT_EXAMPLE, answer_example
 from leadline.web.openapi_schemas import PREFIX, Schema, Schemas, members_of
-from leadline.web.problems import STATUS_OF_CODE
 from leadline.web.table import BodyUse, KeyUse, Operation
 from leadline.wire.outcomes import OutcomeAnswer
 
@@ -374,26 +373,43 @@ def _success_content(operation: Operation, schemas: Schemas, answer: Any) -> Sch
 
 
 def _pages(errors: _ErrorResponses) -> dict[str, Schema]:
-    """What needs no token. `internal_error` is named here only: it is promised nowhere, and can be met anywhere."""
-    healthy: Schema = {
-        "type": "object",
-        "properties": {"ok": {"type": "boolean", "const": True}},
-        "required": ["ok"],
-    }
-    is_ready = _page("readiness", "Whether the server can work", "application/json", healthy, {"ok": True})
-    is_ready["description"] = "Ready when the database can be written to and its migrations are current."
-    is_ready["responses"] |= errors.of(["unavailable"])
+    """What needs no token."""
     metrics = _page("metrics", "Metrics for Prometheus", "text/plain", {"type": "string"})
     metrics["security"] = [{}, {"metrics_token": []}]
     metrics["responses"] |= errors.of(["unauthorized"])
     spec: Schema = {"type": "object", "required": ["openapi", "info", "paths"]}
     return {
-        "/healthz": _page("health", "Whether the process lives", "application/json", healthy, {"ok": True}),
-        "/readyz": is_ready,
+        "/healthz": _page("health", "Whether the process lives", "application/json", _health(), {"ok": True}),
+        "/readyz": _readiness(),
         "/metrics": metrics,
         "/openapi.json": _page("openapi_document", "This document", "application/json", spec),
         "/docs": _page("reference", "This document, for people", "text/html", {"type": "string"}),
     }
+
+
+def _health() -> Schema:
+    return {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+
+
+def _readiness() -> Schema:
+    schema = _health()
+    schema["properties"]["problem"] = {
+        "type": ["string", "null"],
+        "description": "What is wrong, for people; null when nothing is.",
+    }
+    page = _page("readiness", "Whether the server can work", "application/json", schema, {"ok": True, "problem": None})
+    page["description"] = "Ready when the database can be written to and its migrations are current."
+    page["responses"]["503"] = {
+        "description": "Not ready, or stopping.",
+        "headers": _header_references(["X-Request-Id"]),
+        "content": {
+            "application/json": {
+                "schema": schema,
+                "example": {"ok": False, "problem": "The database cannot be written to."},
+            }
+        },
+    }
+    return page
 
 
 def _page(name: str, summary: str, media_type: str, schema: Schema, example: Any = None) -> Schema:
@@ -465,8 +481,3 @@ def _webhook_headers(version: str) -> list[Schema]:
         }
         for name, description, example in described
     ]
-
-
-def every_code() -> tuple[str, ...]:
-    """All error codes, in the order of contract § 1."""
-    return tuple(STATUS_OF_CODE)
