@@ -143,6 +143,7 @@ class Runtime:
         self.waits_seconds = retry_waits(settings)
         self._web = web
         self._tasks: list[asyncio.Task[None]] = []
+        self._closers: list[Callable[[], Awaitable[None]]] = []
         self._health: tuple[float, str | None] = (0.0, None)
         self.failed = asyncio.Event()
         self.server: Server | None = None
@@ -150,19 +151,32 @@ class Runtime:
         self._authenticator: Authenticator | None = None
 
     async def start(self) -> None:
-        """Migrate, open, deliver and serve."""
+        """Migrate, open, deliver and serve. When it fails, what was opened is closed again."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _close(self) -> None:
+        while self._closers:
+            await self._closers.pop()()
+
+    async def _start(self) -> None:
         from leadline.web.metrics import Metrics
 
         if engine_of(self.settings.database_url) is Engine.SQLITE:
             Path(sqlite_path(self.settings.database_url)).parent.mkdir(parents=True, exist_ok=True)
         await migrate(self.settings.database_url)
         self.database = make_database(self.settings, exclusive=True)
+        self._closers.append(self.database.close)
         await self.database.open()
         self.metrics = Metrics()
         if self.database.engine is Engine.SQLITE:
             # Nobody else delivers from this file, so a lease that is left belongs to a process that died.
             await self.database.write(end_leases)
         self.worker = self._make_worker(self.metrics)
+        self._closers.append(self._sender.close)
         await self._sender.start()
         if self._web:
             await self._start_web()
@@ -234,10 +248,9 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.worker.stop()
-        await self._sender.close()
         with contextlib.suppress(LeadlineError):
             await self._touch_once()
-        await self.database.close()
+        await self._close()
 
     async def health(self) -> str | None:
         """What is wrong, None when nothing is; asked at most once a second."""
