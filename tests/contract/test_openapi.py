@@ -19,7 +19,10 @@ CHECKS = (
     "content_type_conformance",
     "response_schema_conformance",
     "response_headers_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
     "unsupported_method",
+    "allow_header_conformance",
     "ignored_auth",
 )
 TIME_MAX_SECONDS = 90
@@ -144,3 +147,6 @@ def test_generated_requests_find_nothing_that_the_document_does_not_say(
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-2000:]
+    tested = re.search(r"Tested: (\d+)", done.stdout)
+    assert tested is not None, done.stdout[-12000:]
+    assert int(tested[1]) >= 30
