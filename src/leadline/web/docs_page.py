@@ -16,7 +16,9 @@ Json = dict[str, Any]
 METHODS = ("get", "post", "put", "patch", "delete")
 DEPTH_MAX = 3
 _MARKS = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*")
-_JSON_TOKENS = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>:?)|(?P<plain>-?\d[\d.eE+-]*|true|false|null)')
+_JSON_TOKENS = re.compile(
+    r'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>:?)|(?P<plain>-?\d[\d.eE+-]*|true|false|null)'
+)
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 _FORMATS = {"uuid": "UUID", "date-time": "time", "uri": "URL"}
 
@@ -149,7 +151,9 @@ class _Reader:
         ]
         head = "\n".join(f"{each['name']}: {each['example']}" for each in operation["parameters"])
         body = _json_content(operation["requestBody"])["example"]
-        sent = Markup("POST {}\n{}\n\n{}").format("https://example.com/leadline/outcomes", head, highlighted(body))
+        sent = Markup("POST {}\n{}\n\n{}").format(
+            "https://example.com/leadline/outcomes", head, highlighted(body)
+        )
         return _with(section, answers=answers, examples=[ExampleBlock("What you receive", sent)])
 
     def all_errors(self) -> list[ErrorRow]:
@@ -162,7 +166,9 @@ class _Reader:
             for operation in item.values():
                 for row in self._error_rows(operation):
                     statuses[row.code] = row.status
-        return [ErrorRow(statuses.get(code, "500"), code, meaning) for code, meaning in self._meanings.items()]
+        return [
+            ErrorRow(statuses.get(code, "500"), code, meaning) for code, meaning in self._meanings.items()
+        ]
 
     def _resolve(self, value: Json) -> Json:
         while "$ref" in value:
@@ -299,7 +305,11 @@ class _Reader:
     def _curl(self, method: str, path: str, operation: Json) -> str:
         """The request as a shell runs it, with LEADLINE_URL, LEADLINE_TOKEN and the ids as variables."""
         where = _PATH_PARAMETER.sub(lambda name: f"${name[1].upper()}", path)
-        lines = [f'curl "$LEADLINE_URL{where}"' if method == "get" else f'curl -X {method.upper()} "$LEADLINE_URL{where}"']
+        lines = [
+            f'curl "$LEADLINE_URL{where}"'
+            if method == "get"
+            else f'curl -X {method.upper()} "$LEADLINE_URL{where}"'
+        ]
         if any("bearer" in each for each in operation["security"]):
             lines.append('-H "Authorization: Bearer $LEADLINE_TOKEN"')
         for reference in operation.get("parameters", ()):
@@ -358,7 +368,11 @@ def _bounds(schema: Json) -> str:
     ):
         if high in schema:
             least = schema.get(low)
-            return f", {least} to {schema[high]}{unit}" if least is not None else f", at most {schema[high]}{unit}"
+            return (
+                f", {least} to {schema[high]}{unit}"
+                if least is not None
+                else f", at most {schema[high]}{unit}"
+            )
     return ""
 
 
@@ -367,4 +381,7 @@ def _without_repeats(blocks: Iterable[ExampleBlock]) -> list[ExampleBlock]:
     titles: dict[Markup, list[str]] = {}
     for block in blocks:
         titles.setdefault(block.text, []).append(block.title)
-    return [ExampleBlock(" or ".join([own[0], *(t.removeprefix("Answer ") for t in own[1:])]), text) for text, own in titles.items()]
+    return [
+        ExampleBlock(" or ".join([own[0], *(t.removeprefix("Answer ") for t in own[1:])]), text)
+        for text, own in titles.items()
+    ]

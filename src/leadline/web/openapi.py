@@ -158,7 +158,9 @@ def document(
             "parameters": dict(_PARAMETERS),
             "headers": dict(_HEADERS),
             "responses": errors.components,
-            "examples": {code: {"summary": ERRORS[code].meaning, "value": example_of(code)} for code in ERRORS},
+            "examples": {
+                code: {"summary": ERRORS[code].meaning, "value": example_of(code)} for code in ERRORS
+            },
             "schemas": schemas.components,
         },
     }
@@ -397,7 +399,9 @@ def _readiness() -> Schema:
         "type": ["string", "null"],
         "description": "What is wrong, for people; null when nothing is.",
     }
-    page = _page("readiness", "Whether the server can work", "application/json", schema, {"ok": True, "problem": None})
+    page = _page(
+        "readiness", "Whether the server can work", "application/json", schema, {"ok": True, "problem": None}
+    )
     page["description"] = "Ready when the database can be written to and its migrations are current."
     page["responses"]["503"] = {
         "description": "Not ready, or stopping.",
@@ -450,17 +454,25 @@ def _webhook(version: str) -> Schema:
         },
         "responses": {
             "2XX": {"description": "Received. The body is not looked at."},
-            "410": {"description": "No longer wanted: the endpoint is disabled, and what is due to it waits there."},
+            "410": {
+                "description": "No longer wanted: the endpoint is disabled, and what is due to it waits there."
+            },
             "429": {"description": "Tried again on schedule, not before `Retry-After`."},
             "503": {"description": "Tried again on schedule, not before `Retry-After`; so are 502 and 504."},
-            "default": {"description": "Tried again on schedule, 10 attempts over 75 hours. No redirect is followed."},
+            "default": {
+                "description": "Tried again on schedule, 10 attempts over 75 hours. No redirect is followed."
+            },
         },
     }
 
 
 def _webhook_headers(version: str) -> list[Schema]:
     described = (
-        ("webhook-id", "The delivery's id, the same on every attempt and replay.", "00000000-0000-4000-8000-000000000006"),
+        (
+            "webhook-id",
+            "The delivery's id, the same on every attempt and replay.",
+            "00000000-0000-4000-8000-000000000006",
+        ),
         ("webhook-timestamp", "When this attempt was made, Unix seconds.", "1781935984"),
         (
             "webhook-signature",
