@@ -60,7 +60,6 @@ def test_patch_of_the_workspace_merges(desk: Desk) -> None:
         {"retention_days": -1},
         {"retention_days": 1.5},
         {"name": ""},
-        {"name": "x" * 121},
         {"name": 1},
         {"subaccount_id": "00000000-0000-4000-8000-000000000001"},
         {"organization_id": "00000000-0000-4000-8000-000000000001"},

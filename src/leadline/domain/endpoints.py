@@ -70,7 +70,7 @@ def after_attempts(health: Health, *, succeeded: int, failed: int, now_ms: int) 
 def probe_wait_ms(failures_in_a_row: int) -> int:
     """How long until the next probe: doubles with each that fails, up to a minute."""
     doublings = min(failures_in_a_row - BREAKER_FAILURES, 16)
-    return min(PROBE_WAIT_MS_MAX, PROBE_WAIT_MS_FIRST * 2 ** max(0, doublings))
+    return min(PROBE_WAIT_MS_MAX, PROBE_WAIT_MS_FIRST << max(0, doublings))
 
 
 def is_hopeless(health: Health, now_ms: int) -> bool:

@@ -107,11 +107,12 @@ def definition_problems(fields: Mapping[str, Any], rules: UrlRules) -> list[Prob
 
 
 def _destination_problems(fields: Mapping[str, Any]) -> list[Problem]:
+    removal = fields.get("remove_from_smart_lists")
     if "destination_type" not in fields:
-        return []  # of the wrong type: what it would ask for cannot be said
+        # Of the wrong type: what it would ask for cannot be said, but what a removal must be can.
+        return [] if removal is None else _removal_problems(removal.all, removal.list_ids)
     kind = fields["destination_type"] or DestinationType.NONE
     has_id = fields.get("destination_id") is not None
-    removal = fields.get("remove_from_smart_lists")
     problems = []
     if kind == DestinationType.SMART_LIST and not has_id and "destination_id" in fields:
         problems.append(Problem("destination_id", "is required with destination_type smart_list"))

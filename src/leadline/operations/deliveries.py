@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from leadline.domain.deliveries import DeliveryState
 from leadline.domain.errors import DeliveryNotFound, InvalidRequest
 from leadline.domain.paging import PageRequest, Position, cut_page
-from leadline.operations.events import EventType, emit
 from leadline.operations.views import delivery_summary_view, delivery_view
 from leadline.store import deliveries as store
 from leadline.store.database import Signal, Tx
-from leadline.store.deliveries import AttemptRow, ClaimedRow, DeliveryRow
+from leadline.store.deliveries import DeliveryRow
 from leadline.wire.deliveries import DeliveriesAnswer, DeliveryAnswer
 
 

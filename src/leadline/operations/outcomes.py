@@ -18,8 +18,8 @@ from leadline.domain.outcomes import AddTo, Destination, OutcomeDefinition, list
 from leadline.ids import new_id
 from leadline.operations.events import EventType, emit
 from leadline.operations.views import outcome_view
-from leadline.store import outcomes as store
 from leadline.store import endpoints, smart_lists, workspaces
+from leadline.store import outcomes as store
 from leadline.store.database import Tx
 from leadline.store.endpoints import EndpointRow
 from leadline.store.outcomes import OutcomeRow, destination_columns, destination_of

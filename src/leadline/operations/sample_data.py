@@ -70,16 +70,16 @@ OUTCOMES = (
     SampleOutcome(sample_id(0x22), "Call back later", OutcomeType.ACTION, 30, AddTo(CALL_BACK), True),
     SampleOutcome(sample_id(0x23), "Do not call", OutcomeType.ACTION, 40, RemoveFromAll(), True),
     SampleOutcome(sample_id(0x31), "Sale", OutcomeType.DISPOSITION, 110, AddTo(CUSTOMERS), True),
+    SampleOutcome(sample_id(0x32), "Voicemail left", OutcomeType.DISPOSITION, 120, Stay(), False),
+    SampleOutcome(sample_id(0x33), "Not qualified", OutcomeType.DISPOSITION, 130, Stay(), False),
     SampleOutcome(
-        sample_id(0x32),
+        sample_id(0x34),
         "Not interested",
         OutcomeType.DISPOSITION,
-        120,
+        140,
         RemoveFrom((FOLLOW_UP, WARM, CALL_BACK)),
         True,
     ),
-    SampleOutcome(sample_id(0x33), "Not qualified", OutcomeType.DISPOSITION, 130, Stay(), False),
-    SampleOutcome(sample_id(0x34), "Voicemail left", OutcomeType.DISPOSITION, 140, AddTo(CALL_BACK), False),
 )
 
 PEOPLE = (

@@ -241,7 +241,8 @@ memberships = _table(
     _reference("smart_lists", "smart_list_id"),
     _reference("contacts", "contact_id"),
     _check("source", "source IN ('applied', 'request') AND (source = 'applied') = (applied_id IS NOT NULL)"),
-    sa.Index(None, "workspace_id", "contact_id"),
+    # With all that is asked of a contact's lists: else SQLite reads the covering index of all members instead.
+    sa.Index(None, "workspace_id", "contact_id", "since", "smart_list_id"),
     sa.Index(None, "workspace_id", "smart_list_id", "since", "contact_id"),
 )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
+
+from leadline.domain.limits import INT32_MAX
 
 Json = dict[str, Any]
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -20,6 +22,14 @@ _JSON_TOKENS = re.compile(
     r'(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>:?)|(?P<plain>-?\d[\d.eE+-]*|true|false|null)'
 )
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+_LIMITS = (
+    ("minLength", "maxLength", " characters"),
+    ("minimum", "maximum", ""),
+    ("minItems", "maxItems", " entries"),
+    ("minProperties", "maxProperties", " entries"),
+)
+# What the schema of every time says; the page's introduction says it once.
+_OF_EVERY_TIME = "ISO 8601, UTC, with milliseconds."
 _FORMATS = {"uuid": "UUID", "date-time": "time", "uri": "URL"}
 
 
@@ -65,6 +75,10 @@ class Section:
     errors: Sequence[ErrorRow]
     general_errors: Sequence[str]
     examples: Sequence[ExampleBlock]
+
+    @property
+    def is_webhook(self) -> bool:
+        return not self.path.startswith("/")
 
 
 def docs_page(document: Json, *, nonce: None = None) -> bytes:
@@ -151,24 +165,13 @@ class _Reader:
         ]
         head = "\n".join(f"{each['name']}: {each['example']}" for each in operation["parameters"])
         body = _json_content(operation["requestBody"])["example"]
-        sent = Markup("POST {}\n{}\n\n{}").format(
-            "https://example.com/leadline/outcomes", head, highlighted(body)
-        )
-        return _with(section, answers=answers, examples=[ExampleBlock("What you receive", sent)])
+        sent = Markup("POST /leadline/outcomes\n{}\n\n{}").format(head, highlighted(body))
+        return replace(section, answers=answers, examples=[ExampleBlock("What you receive", sent)])
 
     def all_errors(self) -> list[ErrorRow]:
-        """Every code, with the statuses under which the document has it."""
-        statuses: dict[str, str] = {}
-        for response in self._document["components"]["responses"].values():
-            for code in _codes(response):
-                statuses.setdefault(code, "")
-        for item in self._document["paths"].values():
-            for operation in item.values():
-                for row in self._error_rows(operation):
-                    statuses[row.code] = row.status
-        return [
-            ErrorRow(statuses.get(code, "500"), code, meaning) for code, meaning in self._meanings.items()
-        ]
+        """Every code there is."""
+        examples = self._document["components"]["examples"].items()
+        return [ErrorRow(str(example["x-status"]), code, example["summary"]) for code, example in examples]
 
     def _resolve(self, value: Json) -> Json:
         while "$ref" in value:
@@ -180,7 +183,6 @@ class _Reader:
 
     def _section(self, method: str, path: str, operation: Json) -> Section:
         rows = self._error_rows(operation) if path.startswith("/") else []
-        own = [row for row in rows if not self._is_general(row.code)]
         return Section(
             anchor=operation["operationId"],
             method=method.upper(),
@@ -192,20 +194,18 @@ class _Reader:
             body=self._body_rows(operation),
             answer=self._answer_rows(operation),
             answers=self._answers(operation),
-            errors=own,
-            general_errors=[row.code for row in rows if self._is_general(row.code)],
+            errors=[row for row in rows if row.code not in _GENERAL_CODES],
+            general_errors=[row.code for row in rows if row.code in _GENERAL_CODES],
             examples=self._examples(method, path, operation),
         )
-
-    @staticmethod
-    def _is_general(code: str) -> bool:
-        return code in _GENERAL_CODES
 
     def _parameters(self, operation: Json) -> dict[str, list[FieldRow]]:
         titles = {"path": "Path", "query": "Query", "header": "Headers"}
         found: dict[str, list[FieldRow]] = {}
         for reference in operation.get("parameters", ()):
             parameter = self._resolve(reference)
+            if parameter["name"] == "X-Request-Id":
+                continue  # the introduction tells of it once
             row = self._row(
                 parameter["name"],
                 parameter["schema"],
@@ -266,26 +266,27 @@ class _Reader:
         self, name: str, schema: Json, *, required: bool, description: str | None = None, depth: int = 0
     ) -> FieldRow:
         resolved = self._resolve(schema)
+        told = description or resolved.get("description", "")
         return FieldRow(
             name=name,
-            type=self._type(schema),
+            type=self._kind(schema) + _bounds(self._resolve(schema)),
             values=tuple(str(value) for value in _values(resolved)),
             required=required,
-            description=description or resolved.get("description", ""),
+            description="" if told == _OF_EVERY_TIME else told,
             depth=depth,
         )
 
-    def _type(self, schema: Json) -> str:
+    def _kind(self, schema: Json) -> str:
+        """What kind of value it is, in words."""
         schema = self._resolve(schema)
         if "anyOf" in schema:
-            kinds = [self._type(each) for each in schema["anyOf"]]
-            return " or ".join(dict.fromkeys(kinds)) + _bounds(schema)
+            return " or ".join(dict.fromkeys(self._kind(each) for each in schema["anyOf"]))
         kind = schema.get("type", "object" if "oneOf" in schema else "string")
         if isinstance(kind, list):
             return " or ".join(kind)
         if kind == "array" and isinstance(schema.get("items"), dict):
-            return f"array of {self._type(schema['items'])}{_bounds(schema)}"
-        return _FORMATS.get(schema.get("format", ""), kind) + _bounds(schema)
+            return f"array of {self._kind(schema['items'])}"
+        return _FORMATS.get(schema.get("format", ""), str(kind))
 
     def _examples(self, method: str, path: str, operation: Json) -> list[ExampleBlock]:
         if not path.startswith("/"):
@@ -305,11 +306,8 @@ class _Reader:
     def _curl(self, method: str, path: str, operation: Json) -> str:
         """The request as a shell runs it, with LEADLINE_URL, LEADLINE_TOKEN and the ids as variables."""
         where = _PATH_PARAMETER.sub(lambda name: f"${name[1].upper()}", path)
-        lines = [
-            f'curl "$LEADLINE_URL{where}"'
-            if method == "get"
-            else f'curl -X {method.upper()} "$LEADLINE_URL{where}"'
-        ]
+        verb = "" if method == "get" else f"-X {method.upper()} "
+        lines = [f'curl {verb}"$LEADLINE_URL{where}"']
         if any("bearer" in each for each in operation["security"]):
             lines.append('-H "Authorization: Bearer $LEADLINE_TOKEN"')
         for reference in operation.get("parameters", ()):
@@ -334,12 +332,6 @@ _GENERAL_CODES = frozenset(
 )  # fmt: skip
 
 
-def _with(section: Section, **changes: Any) -> Section:
-    from dataclasses import replace
-
-    return replace(section, **changes)
-
-
 def _json_content(holder: Json) -> Json:
     found: Json = holder.get("content", {}).get("application/json", {})
     return found
@@ -360,20 +352,17 @@ def _values(schema: Json) -> Iterable[Any]:
 
 def _bounds(schema: Json) -> str:
     """The limits of a schema in words, led by a comma; empty when there are none."""
-    for low, high, unit in (
-        ("minLength", "maxLength", " characters"),
-        ("minimum", "maximum", ""),
-        ("minItems", "maxItems", " entries"),
-        ("minProperties", "maxProperties", " entries"),
-    ):
-        if high in schema:
-            least = schema.get(low)
-            return (
-                f", {least} to {schema[high]}{unit}"
-                if least is not None
-                else f", at most {schema[high]}{unit}"
-            )
+    for each in (schema, *schema.get("anyOf", ())):
+        for low, high, unit in _LIMITS:
+            if high in each:
+                return f", {_range(each.get(low), each[high])}{unit}"
     return ""
+
+
+def _range(least: int | None, most: int) -> str:
+    if most == INT32_MAX:
+        return "32 bits"
+    return f"at most {most}" if least is None else f"{least} to {most}"
 
 
 def _without_repeats(blocks: Iterable[ExampleBlock]) -> list[ExampleBlock]:
@@ -381,7 +370,8 @@ def _without_repeats(blocks: Iterable[ExampleBlock]) -> list[ExampleBlock]:
     titles: dict[Markup, list[str]] = {}
     for block in blocks:
         titles.setdefault(block.text, []).append(block.title)
-    return [
-        ExampleBlock(" or ".join([own[0], *(t.removeprefix("Answer ") for t in own[1:])]), text)
-        for text, own in titles.items()
-    ]
+    return [ExampleBlock(_joined(same), text) for text, same in titles.items()]
+
+
+def _joined(titles: Sequence[str]) -> str:
+    return " or ".join([titles[0], *(title.removeprefix("Answer ") for title in titles[1:])])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from leadline.domain.limits import AGENT_ID_CHARACTERS_MAX, IDEMPOTENCY_KEY_CHARACTERS_MAX
+from leadline.domain.limits import AGENT_ID_CHARACTERS_MAX
 from leadline.web.openapi_errors import (
     ERRORS,
     RETRIED_CODES,
@@ -17,120 +17,11 @@ from leadline.web.openapi_errors import (
 )
 from leadline.web.openapi_examples import EVENT_EXAMPLE, answer_example
 from leadline.web.openapi_schemas import PREFIX, Schema, Schemas, members_of
+from leadline.web.openapi_texts import HEADERS, INTRODUCTION, PARAMETERS, SERVICE, STREAM_EXAMPLE, TAGS
+from leadline.web.problems import STATUS_OF_CODE
 from leadline.web.table import BodyUse, KeyUse, Operation
 from leadline.wire.outcomes import OutcomeAnswer
 
-_SERVICE = "Service"
-_TAGS: Mapping[str, str] = {
-    "Outcomes": (
-        "What an agent can choose: an `action` is applied during the call, a `disposition` after it. Both may move"
-        " the contact between Smart Lists and notify a webhook."
-    ),
-    "Smart Lists": "Named lists of contacts, and who is on them since when.",
-    "Contacts": "The people at the other end, one per phone number, and what happened to each.",
-    "Calls": (
-        "A call goes `ringing` → `live` → `wrap_up` → `closed`. In `wrap_up` it waits for its disposition, whatever"
-        " becomes of the agent's browser."
-    ),
-    "Agents": "Who is free, on a call or in wrap-up. Agents are known from their first call.",
-    "Events": "What happens in the workspace, as it happens.",
-    "Deliveries": (
-        "A delivery brings one applied outcome to one webhook URL, attempt by attempt, until the receiver answers"
-        " 2xx or the schedule is used up."
-    ),
-    "Webhooks": "Where webhooks go, the secret that signs them, and sending them again.",
-    "Workspace": "The settings of the workspace that the token belongs to.",
-    _SERVICE: "Health, metrics and this reference. No token is needed.",
-}
-_INTRODUCTION = """\
-Leadline records what a call achieved, moves the contact to where that leads, ends the wrap-up and tells your systems.
-
-**Authentication.** Send `Authorization: Bearer <token>`. A token belongs to one workspace and carries scopes; \
-`write` includes `read`.
-
-**Answers.** A success is `{"ok": true, …}`, a failure `{"ok": false, "error": …}` with a code that never changes \
-meaning. `details` lists every problem found. An id of another workspace answers like one that does not exist.
-
-**Sending twice.** Put an `Idempotency-Key` of your own on a request that writes: the same key with the same request \
-answers what the first one answered, for 7 days, with `Idempotent-Replayed: true`. After a 409 \
-`idempotency_key_in_use`, a 429 or a 503, wait for `Retry-After` and send the request again.
-
-**Lists.** Those that grow come in pages: pass `next_cursor` back as `cursor` until it is null. A query parameter that \
-is not known is refused, so a typo is never ignored.
-
-**Forms.** Ids are lower-case UUIDs. Times are ISO 8601 in UTC with milliseconds. Bodies are JSON in UTF-8, at most \
-64 KiB.
-"""
-
-_PARAMETERS: Mapping[str, Schema] = {
-    "IdempotencyKeyRequired": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": True,
-        "description": "Your own name of this request: 1-255 visible ASCII characters, with or without quotes.",
-        "schema": {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}$"},
-        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
-    },
-    "IdempotencyKey": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "Your own name of this request: sent again with it, it takes effect only once.",
-        "schema": {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}$"},
-        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
-    },
-    "IfMatch": {
-        "name": "If-Match",
-        "in": "header",
-        "required": False,
-        "description": "Go on only when the outcome still has this `ETag`, or exists (`*`).",
-        "schema": {"type": "string"},
-        "example": "*",
-    },
-    "IfNoneMatch": {
-        "name": "If-None-Match",
-        "in": "header",
-        "required": False,
-        "description": "The `ETag` you have: the answer is 304 when nothing has changed.",
-        "schema": {"type": "string"},
-        "example": '"5d41402abc4b2a76b9719d91"',
-    },
-    "LastEventId": {
-        "name": "Last-Event-ID",
-        "in": "header",
-        "required": False,
-        "description": "The last event seen: the stream goes on behind it, without a gap for at least an hour.",
-        "schema": {"type": "string", "format": "uuid"},
-    },
-    "RequestId": {
-        "name": "X-Request-Id",
-        "in": "header",
-        "required": False,
-        "description": "Your own id of this request, 1-128 of `A-Z a-z 0-9 . _ : / + = -`; comes back.",
-        "schema": {"type": "string"},
-    },
-}
-_HEADERS: Mapping[str, Schema] = {
-    "X-Request-Id": {
-        "description": "The id of this request, in the log too.",
-        "required": True,
-        "schema": {"type": "string"},
-    },
-    "ETag": {"description": "The tag of this state.", "schema": {"type": "string"}},
-    "Idempotent-Replayed": {
-        "description": "`true` when this is the stored answer of an earlier request with the key.",
-        "schema": {"type": "string", "enum": ["true"]},
-    },
-    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
-    "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
-    "Allow": {"description": "The methods that the path takes.", "schema": {"type": "string"}},
-}
-_STREAM_EXAMPLE = (
-    "id: 00000000-0000-4000-8000-00000000000a\n"
-    "event: outcome.applied\n"
-    'data: {"event_id":"00000000-0000-4000-8000-00000000000a","type":"outcome.applied",'
-    '"at":"2026-06-25T00:00:00.000Z","data":{}}\n\n'
-)
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -155,12 +46,10 @@ def document(
         "webhooks": {"outcome.applied": {"post": _webhook(version)}},
         "components": {
             "securitySchemes": _security_schemes(),
-            "parameters": dict(_PARAMETERS),
-            "headers": dict(_HEADERS),
+            "parameters": dict(PARAMETERS),
+            "headers": dict(HEADERS),
             "responses": errors.components,
-            "examples": {
-                code: {"summary": ERRORS[code].meaning, "value": example_of(code)} for code in ERRORS
-            },
+            "examples": {code: _error_example(code) for code in ERRORS},
             "schemas": schemas.components,
         },
     }
@@ -171,14 +60,14 @@ def _info(version: str) -> Schema:
         "title": "Leadline API",
         "version": version,
         "summary": "Call outcomes: one disposition moves the contact, ends the wrap-up and notifies your systems.",
-        "description": _INTRODUCTION,
+        "description": INTRODUCTION,
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     }
 
 
 def _tags(operations: Iterable[Operation]) -> list[Schema]:
-    names = dict.fromkeys([*(operation.tag for operation in operations), _SERVICE])
-    return [{"name": name, "description": _TAGS.get(name, name)} for name in names]
+    names = dict.fromkeys([*(operation.tag for operation in operations), SERVICE])
+    return [{"name": name, "description": TAGS.get(name, name)} for name in names]
 
 
 def _security_schemes() -> Schema:
@@ -231,6 +120,11 @@ def _error_response(status: int, codes: Sequence[str]) -> Schema:
             }
         },
     }
+
+
+def _error_example(code: str) -> Schema:
+    # The status is for readers of all codes together; each operation lists the code under it.
+    return {"summary": ERRORS[code].meaning, "value": example_of(code), "x-status": STATUS_OF_CODE[code]}
 
 
 def _header_references(names: Iterable[str]) -> Schema:
@@ -370,7 +264,7 @@ def _success_content(operation: Operation, schemas: Schemas, answer: Any) -> Sch
         example = answer_example(operation.name, first, schemas.components)
     content: Schema = {"application/json": {"schema": schema, "example": example}}
     if operation.streams:
-        content["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}
+        content["text/event-stream"] = {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}
     return content
 
 
@@ -399,9 +293,8 @@ def _readiness() -> Schema:
         "type": ["string", "null"],
         "description": "What is wrong, for people; null when nothing is.",
     }
-    page = _page(
-        "readiness", "Whether the server can work", "application/json", schema, {"ok": True, "problem": None}
-    )
+    ready = {"ok": True, "problem": None}
+    page = _page("readiness", "Whether the server can work", "application/json", schema, ready)
     page["description"] = "Ready when the database can be written to and its migrations are current."
     page["responses"]["503"] = {
         "description": "Not ready, or stopping.",
@@ -422,7 +315,7 @@ def _page(name: str, summary: str, media_type: str, schema: Schema, example: Any
         content["example"] = example
     return {
         "operationId": name,
-        "tags": [_SERVICE],
+        "tags": [SERVICE],
         "summary": summary,
         "security": [],
         "responses": {
@@ -476,8 +369,7 @@ def _webhook_headers(version: str) -> list[Schema]:
         ("webhook-timestamp", "When this attempt was made, Unix seconds.", "1781935984"),
         (
             "webhook-signature",
-            "`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`; several, separated by spaces, while a"
-            " secret is being rotated.",
+            "`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`; several while a secret is rotated.",
             "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
         ),
         ("User-Agent", "Leadline and its version.", f"Leadline/{version}"),

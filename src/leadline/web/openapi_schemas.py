@@ -47,7 +47,10 @@ _FIELD_RULES: Mapping[str, Schema] = {
         "uniqueItems": True,
     },
     "SmartListBody.smart_list_name": _text(limits.SMART_LIST_NAME_CHARACTERS_MAX),
-    "SmartListChange.smart_list_name": _text(limits.SMART_LIST_NAME_CHARACTERS_MAX),
+    "SmartListChange.smart_list_name": {
+        **_text(limits.SMART_LIST_NAME_CHARACTERS_MAX),
+        "description": "Unique in the workspace, without regard to case.",
+    },
     "ContactBody.phone_number": _text(limits.PHONE_INPUT_CHARACTERS_MAX),
     "ContactBody.name": _text(limits.NAME_CHARACTERS_MAX),
     "ContactBody.external_id": _text(limits.EXTERNAL_ID_CHARACTERS_MAX),
@@ -82,6 +85,16 @@ _FIELD_RULES: Mapping[str, Schema] = {
             " `delivery.succeeded`, `delivery.failed`, `outcomes.changed`, `endpoint.disabled`;"
             " more may come."
         )
+    },
+    "Scope.subaccount_id": _UUID,
+    "Scope.organization_id": _UUID,
+    "EventOutcome.outcome_id": _UUID,
+    "EventOutcome.outcome_type": {"enum": ["action", "disposition"]},
+    "EventCall.call_id": _UUID,
+    "EventCall.phone_number": {"description": "E.164; null once the contact is erased."},
+    "EventCall.contact_id": {
+        "anyOf": [_UUID, _NULL],
+        "description": "Null once the contact is erased.",
     },
     "Event.error_message": {"description": "Why the destination failed; empty when it did not."},
     "Event.timestamp": {"description": "When the outcome was applied, Unix milliseconds."},

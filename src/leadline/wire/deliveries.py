@@ -90,8 +90,8 @@ class EndpointChange(Body, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1, le=1000, description="Attempts under way at once, in all processes.")]
         | UnsetType
     ) = UNSET
-    rate_limit_per_second: Annotated[float, Meta(gt=0, le=10_000)] | None | UnsetType = UNSET
-    timeout_seconds: Annotated[int, Meta(ge=1, le=30)] | None | UnsetType = UNSET
+    rate_limit_per_second: Annotated[float, Meta(gt=0, le=10000)] | UnsetType | None = UNSET
+    timeout_seconds: Annotated[int, Meta(ge=1, le=30)] | UnsetType | None = UNSET
 
 
 class EndpointHealth(Struct, frozen=True, kw_only=True):

@@ -15,15 +15,15 @@ DestinationTypeName = Literal["none", "smart_list", "remove_from_smart_list"]
 class RemoveFromSmartLists(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Either every list or the named ones, never both."""
 
-    all: Annotated[bool, Meta(description="true: every Smart List")] | None = None
-    list_ids: Annotated[list[UuidInput], Meta(description="1-100 distinct Smart Lists")] | None = None
+    all: Annotated[bool, Meta(description="`true`: every Smart List.")] | None = None
+    list_ids: Annotated[list[UuidInput], Meta(description="These Smart Lists, each once.")] | None = None
 
 
 class OutcomeBody(Body, frozen=True, kw_only=True):
     """The whole configuration of an outcome. A PATCH replaces: what is left out takes its default."""
 
     outcome_name: Annotated[
-        str, Meta(description="1-120 characters after trimming; what agents see.", examples=["Interested"])
+        str, Meta(description="What agents see. White space around it is trimmed.", examples=["Interested"])
     ]
     outcome_type: Annotated[
         OutcomeTypeName, Meta(description="`action` during the call, `disposition` after it.")
@@ -35,10 +35,7 @@ class OutcomeBody(Body, frozen=True, kw_only=True):
     ) = None
     remove_from_smart_lists: RemoveFromSmartLists | None = None
     webhook_url: (
-        Annotated[
-            str, Meta(description="Absolute http(s) URL, at most 2048 characters; required for `action`.")
-        ]
-        | None
+        Annotated[str, Meta(description="Absolute http or https URL; required for an `action`.")] | None
     ) = None
 
 

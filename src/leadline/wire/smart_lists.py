@@ -10,7 +10,7 @@ from leadline.wire.common import Answer, Body, Page, Query, Time, Uuid
 
 
 class SmartListBody(Body, frozen=True, kw_only=True):
-    smart_list_name: Annotated[str, Meta(description="1-120 characters, unique without regard to case.")]
+    smart_list_name: Annotated[str, Meta(description="Unique in the workspace, without regard to case.")]
 
 
 class SmartListChange(Body, frozen=True, kw_only=True):

@@ -44,9 +44,11 @@ def _sqlite(path: str) -> None:
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    with engine.connect() as connection:
-        _run(connection)
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            _run(connection)
+    finally:
+        engine.dispose()
 
 
 async def _postgresql(url: str) -> None:
@@ -54,10 +56,12 @@ async def _postgresql(url: str) -> None:
 
     address = "postgresql+asyncpg://" + url.partition("://")[2]
     engine = create_async_engine(address)
-    async with engine.connect() as connection:
-        await connection.run_sync(_run)
-        await connection.commit()
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_run)
+            await connection.commit()
+    finally:
+        await engine.dispose()
 
 
 url: str = context.config.attributes["url"]

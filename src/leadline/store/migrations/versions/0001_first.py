@@ -602,7 +602,12 @@ def _memberships() -> None:
         ),
         sqlite_strict=True,
     )
-    op.create_index("ix_memberships_contact_id", "memberships", ["workspace_id", "contact_id"], unique=False)
+    op.create_index(
+        "ix_memberships_contact_id_since_smart_list_id",
+        "memberships",
+        ["workspace_id", "contact_id", "since", "smart_list_id"],
+        unique=False,
+    )
     op.create_index(
         "ix_memberships_smart_list_id_since_contact_id",
         "memberships",

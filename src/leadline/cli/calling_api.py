@@ -1,0 +1,83 @@
+"""A small HTTP client for `leadline simulate`: one request, one answer, errors in words."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from leadline.cli.failures import Failed, UsageError
+
+TIMEOUT_SECONDS = 15.0
+ANSWER_BYTES_MAX = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Exception):
+    """The server refused with this code of the contract."""
+
+    status: int
+    error: str
+    message: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API at one address, with one token. `token_source` says in messages where the token is from."""
+
+    url: str
+    token: str
+    token_source: str
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The answer's body. Raises Failed when there is no answer, Refused when there is a refusal."""
+        return self._request("GET", path, None)
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """As `get`."""
+        return self._request("POST", path, body)
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        status, raw = self._exchange(method, f"/phone-system{path}", body)
+        try:
+            answer = json.loads(raw)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or "ok" not in answer:
+            raise Failed(f"{self.url} is no Leadline: it answered {status} to {method} /phone-system{path}")
+        if status < 400:
+            return answer
+        if status in (401, 403):
+            raise Failed(f"{self.url} refuses the token {self.token_source}: {answer.get('message')}")
+        raise Refused(status, str(answer.get("error")), str(answer.get("message")), answer)
+
+    def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+        address = urlsplit(self.url)
+        make = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+        connection = make(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
+            response = connection.getresponse()
+            return response.status, response.read(ANSWER_BYTES_MAX)
+        except (OSError, http.client.HTTPException) as gone:
+            raise Failed(f"there is no Leadline at {self.url}: {gone or type(gone).__name__}") from None
+        finally:
+            connection.close()
+
+
+def checked_url(url: str) -> str:
+    """An `http` or `https` address without a slash at the end. Raises UsageError."""
+    address = urlsplit(url)
+    try:
+        fits = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
+    except ValueError:
+        fits = False
+    if not fits or address.path.strip("/") or address.query or address.fragment:
+        raise UsageError(f"--url must be like http://127.0.0.1:8080, not {url!r}")
+    return url.rstrip("/")

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from itertools import chain, combinations
+from typing import Any
+
+import asyncpg
+import pytest
+
+import leadline.store
+from leadline.domain.paging import START, START_OF_TEXT, PageRequest
+from leadline.ids import NIL_ID
+from leadline.store import calls, contacts, deliveries, events, idempotency, smart_lists
+from leadline.store.database import Tx
+from leadline.store.engines import Engine, Statement, translate
+from leadline.store.postgresql import _prepare
+from leadline.store.sqlite import connect
+from store.databases import NOW, Opened
+
+MODULES = [
+    importlib.import_module(f"leadline.store.{found.name}")
+    for found in pkgutil.iter_modules(leadline.store.__path__)
+    if not found.ispkg
+]
+# These look over all workspaces, each for its reason; on a sharded database they go to every shard.
+CROSS_WORKSPACE = {
+    "deliveries._WORKSPACES_DUE": "the worker asks who has work, then claims per workspace",
+    "deliveries._NEXT_DUE": "the worker asks how long it may sleep",
+    "deliveries._OLDEST_DUE": "the metrics of the whole process",
+    "deliveries._END_LEASES": "SQLite alone, at start: no other worker can be alive",
+    "calls._TIMED_OUT": "wrap-ups time out wherever they are, then one transaction each",
+    "calls._NEXT_TIMEOUT": "how long until the next wrap-up times out",
+    "workspaces._LIST": "the operator's list",
+    "workspaces._ANY": "whether this database is empty",
+    "workspaces._TOKEN_WORKSPACE": "the operator revokes by the token's id alone",
+}
+HOT_TABLES = ("calls", "applied_outcomes", "deliveries", "idempotency_keys", "memberships", "events", "attempts",
+              "contacts", "list_moves")  # fmt: skip
+# What may read more than one key's rows of a workspace: rare, or by a small index of its own.
+MAY_SCAN = {
+    "deliveries._END_LEASES": "once, at start",
+    "deliveries._OLDEST_DUE": "a scan of the partial index of what is due",
+    "calls._TIMED_OUT": "a scan of the partial index of what is in wrap-up",
+    "calls._NEXT_TIMEOUT": "as above",
+    "calls._PENDING_CALL": "the workspace's part of the same index",
+    "deliveries._NEXT_DUE": "the first entry of each workspace in the partial index of what is due",
+    "events._INSERT": "SQLite's commit order: the last entry of the workspace",
+    "events._NEWEST": "the last entry of the workspace",
+    "events._PRUNE": "likewise, beside the search by time",
+    "events._FORGET_CONTACT": "erasing a person, of whom only a day's events are kept",
+    "events._FORGET_NEWEST": "as above",
+    "workspaces._EMPTY": "deleting a workspace with all it has",
+}
+
+
+def named_statements() -> dict[str, Statement]:
+    """Every statement that a module of the store keeps, by module and name."""
+    found: dict[str, Statement] = {}
+    for module in MODULES:
+        short = module.__name__.rpartition(".")[2]
+        for name, value in vars(module).items():
+            parts = value if isinstance(value, tuple) else (value,)
+            statements = [each for each in parts if isinstance(each, Statement)]
+            for number, each in enumerate(statements):
+                found[f"{short}.{name}" + (f"[{number}]" if len(statements) > 1 else "")] = each
+    return found
+
+
+NAMED = named_statements()
+each_statement = pytest.mark.parametrize("name", sorted(NAMED))
+FIRST_PAGE = PageRequest(5, START)
+FILTERS: dict[str, Any] = {
+    "outcome_id": NIL_ID, "call_id": NIL_ID, "contact_id": NIL_ID, "endpoint_id": NIL_ID, "smart_list_id": NIL_ID,
+    "agent_id": "a", "phone_number": "+1", "q": "%x%", "since": NOW, "until": NOW,
+}  # fmt: skip
+
+
+def every_choice(conditions: dict[str, str]) -> list[dict[str, Any]]:
+    chosen = chain.from_iterable(combinations(conditions, count) for count in range(len(conditions) + 1))
+    values = {**FILTERS, "state": "live"}
+    return [{name: values[name] for name in names} for names in chosen]
+
+
+async def page_everything(tx: Tx) -> None:
+    """Build and run every listing that the store can build."""
+    for filters in every_choice(calls._CONDITIONS):
+        await calls.page_of_calls(tx, NIL_ID, FIRST_PAGE, filters)
+    for filters in every_choice(contacts._CONDITIONS):
+        await contacts.page_of_contacts(tx, NIL_ID, FIRST_PAGE, filters)
+    for filters in every_choice(deliveries._CONDITIONS):
+        await deliveries.page_of_deliveries(tx, NIL_ID, FIRST_PAGE, filters)
+    await calls.page_of_agents(tx, NIL_ID, PageRequest(5, START_OF_TEXT))
+    await calls.page_of_applied(tx, NIL_ID, NIL_ID, FIRST_PAGE)
+    await smart_lists.page_of_lists(tx, NIL_ID, FIRST_PAGE)
+    await smart_lists.page_of_moves(tx, NIL_ID, NIL_ID, FIRST_PAGE)
+    await smart_lists.page_of_members(tx, NIL_ID, NIL_ID, FIRST_PAGE)
+
+
+@pytest.fixture
+async def opened(open_shared: Callable[[], AbstractAsyncContextManager[Opened]]) -> AsyncIterator[Opened]:
+    async with open_shared() as database:
+        yield database
+
+
+async def test_every_statement_prepares(opened: Opened, shared_url: str, engine: str) -> None:
+    await opened.database.read(page_everything)
+    refused: dict[str, str] = {}
+    if engine == "sqlite":
+        connection = connect(shared_url.removeprefix("sqlite:///"))
+        for statement in Statement.registry:
+            connection.execute(f"EXPLAIN {statement.sqlite}", dict.fromkeys(statement.names))
+        connection.close()
+        return
+    connection = await asyncpg.connect(shared_url)
+    await _prepare(connection)
+    for statement in Statement.registry:
+        try:
+            await connection.prepare(statement.postgresql)
+        except asyncpg.PostgresError as wrong:
+            refused[statement.postgresql] = str(wrong)
+    await connection.close()
+    assert refused == {}
+
+
+async def test_every_statement_names_one_workspace(opened: Opened) -> None:
+    await opened.database.read(page_everything)
+    exempt = {NAMED[name].text for name in CROSS_WORKSPACE}
+    for statement in Statement.registry:
+        assert statement.text in exempt or ":workspace_id" in statement.text, statement.text
+
+
+def test_every_exemption_is_still_needed() -> None:
+    assert set(CROSS_WORKSPACE) <= set(NAMED)
+    assert [name for name in CROSS_WORKSPACE if ":workspace_id" in NAMED[name].text] == []
+
+
+@each_statement
+def test_every_table_of_a_statement_is_asked_for_its_workspace(name: str) -> None:
+    """Each WHERE says which workspace, subqueries included: counted, since SQL has no short proof."""
+    text = NAMED[name].text
+    if name in CROSS_WORKSPACE or text.startswith("INSERT"):
+        return
+    wheres = len(re.findall(r"\bWHERE\b", text))
+    named = len(re.findall(r"workspace_id = (?::workspace_id|\w+\.workspace_id)", text))
+    assert named >= wheres >= 1, text
+
+
+@each_statement
+def test_no_mark_is_left_in_what_engines_read(name: str) -> None:
+    statement = NAMED[name]
+    for text in (statement.sqlite, statement.postgresql):
+        assert not re.search(r"\{[a-z]", text)
+    assert set(re.findall(r"\$(\d+)", statement.postgresql)) == {
+        str(number + 1) for number in range(len(statement.names))
+    }
+
+
+def test_casts_and_strings_are_no_parameters() -> None:
+    statement = Statement("SELECT :a, x::text, :b, :a, {now_ms} WHERE y IN {ids:c}", register=False)
+    assert statement.names == ("a", "b", "c")
+    assert statement.postgresql.startswith("SELECT $1, x::text, $2, $1, ")
+    assert "json_each(:c)" in translate(statement.text, Engine.SQLITE)
+
+
+def plan_of(connection: Any, statement: Statement) -> list[str]:
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", dict.fromkeys(statement.names))
+    return [row[3] for row in rows.fetchall()]
+
+
+def scans(plan: list[str]) -> list[str]:
+    """Steps that read all of a hot table, or all that a workspace has in it."""
+    found = []
+    for step in plan:
+        verb, _, rest = step.partition(" ")
+        table = {"c": "calls", "d": "deliveries", "m": "memberships"}.get(rest.split()[0], rest.split()[0])
+        if table in HOT_TABLES and (verb == "SCAN" or "(workspace_id=? AND " not in rest):
+            found.append(step)
+    return found
+
+
+@pytest.fixture
+def sqlite_connection(make_migrated_sqlite: str) -> Any:
+    connection = connect(make_migrated_sqlite)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def make_migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    import asyncio
+
+    from leadline.store.migrating import migrate
+
+    path = tmp_path_factory.mktemp("plans") / "plans.db"
+    asyncio.run(migrate(f"sqlite:///{path}"))
+    return str(path)
+
+
+@each_statement
+def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_connection: Any) -> None:
+    if name.partition("[")[0] not in MAY_SCAN:
+        assert scans(plan_of(sqlite_connection, NAMED[name])) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (calls._FIND_APPLIED, "sqlite_autoindex_applied_outcomes_2"),
+        (deliveries._CLAIM, "ix_deliveries_due"),
+        (deliveries._EXHAUST, "ix_deliveries_due"),
+        (deliveries._WORKSPACES_DUE, "ix_deliveries_due"),
+        (deliveries._NEXT_DUE, "ix_deliveries_due"),
+        (deliveries._OLDEST_DUE, "ix_deliveries_due"),
+        (calls._TIMED_OUT, "ix_calls_wrap_up"),
+        (calls._NEXT_TIMEOUT, "ix_calls_wrap_up"),
+        (calls._PENDING_CALL, "ix_calls_"),
+        (calls._OPEN_CALLS, "ix_calls_"),
+        (events._AFTER, "ix_events_commit_order_event_id"),
+        (events._NEWEST, "ix_events_commit_order_event_id"),
+        (smart_lists._JOINED, "(workspace_id=? AND contact_id=?)"),
+        (smart_lists._JOINED_BY, "(workspace_id=? AND contact_id=?)"),
+        (smart_lists._MEMBERS, "ix_memberships_smart_list_id_since_contact_id"),
+        (idempotency._GET, "sqlite_autoindex_idempotency_keys_1"),
+        (idempotency._PRUNE, "ix_idempotency_keys_created_at"),
+    ],
+)
+def test_a_hot_statement_uses_the_index_made_for_it(
+    statement: Statement, index: str, sqlite_connection: Any
+) -> None:
+    plan = plan_of(sqlite_connection, statement)
+    assert any(index in step for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    "statement", [events._AFTER, events._NEWEST, smart_lists._MEMBERS, deliveries._CLAIM, idempotency._PRUNE]
+)
+def test_an_ordered_statement_reads_in_the_order_of_its_index(
+    statement: Statement, sqlite_connection: Any
+) -> None:
+    plan = plan_of(sqlite_connection, statement)
+    assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+async def test_listings_read_in_the_order_of_an_index(opened: Opened, sqlite_connection: Any) -> None:
+    await opened.database.read(page_everything)
+    listings = [each for each in Statement.registry if ":after_at" in each.text]
+    assert len(listings) > 100
+    for statement in listings:
+        plan = plan_of(sqlite_connection, statement)
+        assert scans(plan) == [], (statement.text, plan)
+        assert not any("TEMP B-TREE" in step for step in plan) or ":since" in statement.text, (
+            statement.text, plan)  # fmt: skip
+
+
+async def test_postgresql_can_answer_hot_statements_without_reading_whole_tables(
+    opened: Opened, shared_url: str, engine: str
+) -> None:
+    if engine != "postgresql":
+        pytest.skip("PostgreSQL's own plans")
+    connection = await asyncpg.connect(shared_url)
+    await connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
+    for name, statement in NAMED.items():
+        if name.partition("[")[0] in MAY_SCAN:
+            continue
+        await connection.execute(f"PREPARE p AS {statement.postgresql}")
+        nulls = ", ".join(["NULL"] * len(statement.names))
+        rows = await connection.fetch(f"EXPLAIN EXECUTE p({nulls})" if nulls else "EXPLAIN EXECUTE p")
+        await connection.execute("DEALLOCATE p")
+        plan = "\n".join(row[0] for row in rows)
+        for table in HOT_TABLES:
+            assert f"Seq Scan on {table}" not in plan, (name, plan)
+    await connection.close()
