@@ -32,6 +32,7 @@ class Settings:
     log_format: str = "text"
     log_level: str = "info"
     metrics_token: str = ""
+    secret_key: str = ""
     rate_limit_per_minute: int = 0
     idempotency_days: float = 7.0
     events_kept_hours: float = 24.0

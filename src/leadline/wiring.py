@@ -20,16 +20,18 @@ from leadline.domain.errors import LeadlineError
 from leadline.domain.outcomes import UrlRules
 from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
 from leadline.operations import maintenance
-from leadline.operations.deliveries import end_leases
+from leadline.operations.delivering import Attempted, end_leases
+from leadline.operations.replays import running_replays, step_replay
 from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
 from leadline.operations.workspaces import create_token, create_workspace
 from leadline.settings import InvalidSetting, Settings
 from leadline.store.database import Database, Tx
 from leadline.store.engines import Engine
 from leadline.store.migrating import engine_of, migrate, sqlite_path
+from leadline.store.vault import Vault
 
 if TYPE_CHECKING:
-    from leadline.delivery.worker import Worker
+    from leadline.delivery.worker import Observer, Worker
     from leadline.web.auth import Authenticator
     from leadline.web.metrics import Metrics
     from leadline.web.server import Server
@@ -42,6 +44,8 @@ TIMEOUTS_MAX = 100
 MAINTENANCE_SECONDS = 300.0
 TOUCH_SECONDS = 30.0
 HEALTH_SECONDS = 1.0
+REPLAY_PAUSE_SECONDS = 0.05
+REPLAY_LOOK_SECONDS = 0.5
 # What --dev opens: a webhook to this machine.
 LOOPBACK_CIDRS = "127.0.0.0/8,::1/128"
 
@@ -65,17 +69,30 @@ def retry_waits(settings: Settings) -> Sequence[float]:
         raise InvalidSetting(f"webhook_retry_schedule: {wrong}") from wrong
 
 
+def secret_vault(settings: Settings) -> Vault:
+    """What seals webhook secrets. Raises InvalidSetting."""
+    try:
+        return Vault(settings.secret_key)
+    except ValueError as wrong:
+        raise InvalidSetting(f"secret_key: {wrong}") from wrong
+
+
 def make_database(settings: Settings, *, exclusive: bool = False, listening: bool = True) -> Database:
     """A database that is not open yet. `exclusive` is for who delivers: one process per SQLite file."""
     url = settings.database_url
+    vault = secret_vault(settings)
     if engine_of(url) is Engine.SQLITE:
         from leadline.store.sqlite import SqliteDatabase
 
-        return SqliteDatabase(sqlite_path(url), clock=Clock(), exclusive=exclusive)
+        return SqliteDatabase(sqlite_path(url), clock=Clock(), exclusive=exclusive, vault=vault)
     from leadline.store.postgresql import PostgresqlDatabase
 
     return PostgresqlDatabase(
-        url, clock=Clock(), connections_max=settings.database_connections, listening=listening
+        url,
+        clock=Clock(),
+        connections_max=settings.database_connections,
+        listening=listening,
+        vault=vault,
     )
 
 
@@ -185,6 +202,7 @@ class Runtime:
             asyncio.create_task(self._repeat(self._time_out_wrap_ups), name="leadline-timeouts"),
             asyncio.create_task(self._repeat(self._maintain), name="leadline-maintenance"),
             asyncio.create_task(self._repeat(self._touch_tokens), name="leadline-tokens"),
+            asyncio.create_task(self._repeat(self._replay), name="leadline-replays"),
         ]
 
     def _make_worker(self, metrics: Metrics) -> Worker:
@@ -195,7 +213,7 @@ class Runtime:
         sending = WorkerSettings(
             waits_seconds=self.waits_seconds, timeout_seconds=self.settings.webhook_timeout_seconds
         )
-        return Worker(self.database, self._sender, sending, self.clock, count=metrics.attempt)
+        return Worker(self.database, self._sender, sending, self.clock, _observer(metrics, self.clock))
 
     async def _start_web(self) -> None:
         from leadline.web.api import OPERATIONS
@@ -227,7 +245,10 @@ class Runtime:
             OPERATIONS,
             database=self.database,
             authenticator=self._authenticator,
-            context=Context(UrlRules(self.policy, settings.webhook_require_https)),
+            context=Context(
+                UrlRules(self.policy, settings.webhook_require_https),
+                webhook_timeout_seconds=round(settings.webhook_timeout_seconds),
+            ),
             keys_kept_ms=int(settings.idempotency_days * 86_400_000),
             metrics=self.metrics,
             pages=pages.by_path(),
@@ -242,12 +263,14 @@ class Runtime:
         """Stop taking work, finish what is running, give leases back, close."""
         if self._streams is not None:
             self._streams.stop()
-        if self.server is not None:
-            await self.server.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.worker.stop()
+        # Side by side: both have the same deadline.
+        delivering = asyncio.create_task(self.worker.stop(self.settings.shutdown_seconds))
+        if self.server is not None:
+            await self.server.stop()
+        await delivering
         with contextlib.suppress(LeadlineError):
             await self._touch_once()
         await self._close()
@@ -280,12 +303,21 @@ class Runtime:
         wait_ms = 1000 if due is None else due - self.clock.now_ms()
         await asyncio.sleep(min(1.0, max(0.01, wait_ms / 1000)))
 
+    async def _replay(self) -> None:
+        """A page of each replay in turn, with a pause that leaves the database to everybody else."""
+        for workspace_id, replay_id in await self.database.read(running_replays):
+            await self.database.write(functools.partial(_step_replay, workspace_id, replay_id))
+            await asyncio.sleep(REPLAY_PAUSE_SECONDS)
+        if not await self.database.read(running_replays):
+            await asyncio.sleep(REPLAY_LOOK_SECONDS)
+
     async def _maintain(self) -> None:
         for workspace_id in await self.database.read(maintenance.workspace_ids):
             more = True
             while more:
                 more = await self.database.write(functools.partial(self._prune, workspace_id))
                 await asyncio.sleep(0.05)  # small steps, so that nobody waits for them
+        self.metrics.drift.set(await self.database.read(maintenance.drift))
         await asyncio.sleep(MAINTENANCE_SECONDS)
 
     async def _prune(self, workspace_id: str, tx: Tx) -> bool:
@@ -304,6 +336,26 @@ class Runtime:
         used = self._authenticator.take_used() if self._authenticator is not None else []
         if used:
             await self.database.write(lambda tx: maintenance.touch_tokens(tx, used))
+
+
+def _observer(metrics: Metrics, clock: Clock) -> Observer:
+    """What the worker tells, as metrics."""
+    from leadline.delivery.worker import Observer
+
+    class MetricsObserver(Observer):
+        def attempted(self, attempted: Attempted, created_at: int) -> None:
+            metrics.attempt(attempted.error)
+            if attempted.succeeded:
+                metrics.delivery_seconds.observe(max(0, clock.now_ms() - created_at) / 1000)
+
+        def taken_over(self, count: int) -> None:
+            metrics.lease_takeovers.inc(count)
+
+    return MetricsObserver()
+
+
+async def _step_replay(workspace_id: str, replay_id: str, tx: Tx) -> None:
+    await step_replay(tx, workspace_id, replay_id)
 
 
 async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> None:

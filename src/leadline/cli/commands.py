@@ -97,7 +97,8 @@ def simulate(
     config: Config = None,
 ) -> None:
     """Play an agent's calls against a running server: start, actions, end, disposition, webhooks."""
-    from leadline.cli.simulating import Play, simulate as play
+    from leadline.cli.simulating import Play
+    from leadline.cli.simulating import simulate as play
 
     settings = load_settings({"database_url": database}, file=config)
     play(settings, Play(url=url, token=token, calls=calls, agent_id=agent, speed=speed))

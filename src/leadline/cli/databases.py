@@ -35,7 +35,9 @@ def migrate_database(settings: Settings) -> str:
     before = asyncio.run(migrate(settings.database_url))
     if before == HEAD:
         return f"The database is at revision {HEAD}; nothing to do."
-    return f"The database was migrated from {f'revision {before}' if before else 'nothing'} to revision {HEAD}."
+    return (
+        f"The database was migrated from {f'revision {before}' if before else 'nothing'} to revision {HEAD}."
+    )
 
 
 def require_id(text: str, noun: str) -> str:

@@ -46,7 +46,9 @@ def make_receiver(runtime: Runtime) -> SampleReceiver:
 
 
 def _tell(arrival: Arrival) -> None:
-    mark = style("verified ✓", "green") if arrival.verified else style(f"not verified: {arrival.problem}", "red")
+    mark = (
+        style("verified ✓", "green") if arrival.verified else style(f"not verified: {arrival.problem}", "red")
+    )
     again = "  (again: the same call and outcome)" if arrival.repeated else ""
     name = arrival.outcome_name or "?"
     print(f"webhook  {name:<18} {arrival.phone_number or '-':<14} {mark}{again}", flush=True)

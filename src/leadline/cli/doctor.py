@@ -139,7 +139,9 @@ def _database(settings: Settings) -> Finding:
     if revision > HEAD:
         return Finding("database", Level.FAIL, f"it is of a newer Leadline: revision {revision}, not {HEAD}")
     if revision != HEAD:
-        return Finding("database", Level.WARN, f"at revision {revision}; `leadline migrate` brings it to {HEAD}")
+        return Finding(
+            "database", Level.WARN, f"at revision {revision}; `leadline migrate` brings it to {HEAD}"
+        )
     problem = asyncio.run(_health(settings))
     if problem is not None:
         return Finding("database", Level.FAIL, problem)

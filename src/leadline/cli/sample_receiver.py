@@ -207,4 +207,3 @@ def _length_of(headers: Mapping[str, str]) -> int:
     if int(text) > BODY_BYTES_MAX:
         raise BadRequest(f"the body is over {BODY_BYTES_MAX} bytes")
     return int(text)
-

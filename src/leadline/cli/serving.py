@@ -76,10 +76,14 @@ async def _serving(receiver: SampleReceiver | None, runtime: Runtime) -> None:
 
 
 def _print_welcome(url: str, first: FirstRun | None, settings: Settings) -> None:
-    print(f"Leadline is at {style(url, 'bold')}  (API reference: {url}/docs). Stop it with Ctrl-C.", flush=True)
+    print(
+        f"Leadline is at {style(url, 'bold')}  (API reference: {url}/docs). Stop it with Ctrl-C.", flush=True
+    )
     if first is None:
         return
-    print(f"\nA workspace was made. Its token, shown this once:\n\n  {style(first.token, 'bold')}\n", flush=True)
+    print(
+        f"\nA workspace was made. Its token, shown this once:\n\n  {style(first.token, 'bold')}\n", flush=True
+    )
     kept = token_file(settings) if settings.dev else None
     if kept is not None:
         print(f"(--dev has kept it in {kept} for `leadline simulate`.)\n", flush=True)

@@ -76,7 +76,9 @@ def _token(settings: Settings, given: str | None) -> tuple[str, str]:
     for path in (*places, Path("leadline.db.token"), Path("var/leadline.db.token")):
         if path.exists():
             return _sendable(path.read_text(), f"in {path}"), f"in {path}"
-    raise Failed(f"no token: give --token or {TOKEN_VARIABLE}, or start the server with `leadline serve --dev`")
+    raise Failed(
+        f"no token: give --token or {TOKEN_VARIABLE}, or start the server with `leadline serve --dev`"
+    )
 
 
 def _sendable(token: str, source: str) -> str:

@@ -124,10 +124,21 @@ def list_(
     if json_:
         print_json({"tokens": rows})
     else:
-        shown = [{**row, "scopes": "all" if len(row["scopes"]) == len(Scope) else row["scopes"]} for row in rows]
+        shown = [
+            {**row, "scopes": "all" if len(row["scopes"]) == len(Scope) else row["scopes"]} for row in rows
+        ]
         print_table(
             shown,
-            ("token_id", "prefix", "name", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at"),
+            (
+                "token_id",
+                "prefix",
+                "name",
+                "scopes",
+                "created_at",
+                "last_used_at",
+                "expires_at",
+                "revoked_at",
+            ),
         )
 
 

@@ -115,7 +115,9 @@ def _ask(settings: Settings, workspace_id: str) -> None:
     named = {row.workspace_id: row.name for row in _workspaces(settings)}
     if workspace_id not in named:
         raise Failed(f"there is no workspace {workspace_id}")
-    print(f"This deletes {named[workspace_id]!r} with its contacts, calls, outcomes and deliveries, for good.")
+    print(
+        f"This deletes {named[workspace_id]!r} with its contacts, calls, outcomes and deliveries, for good."
+    )
     if input("Delete it? [y/N] ").strip().lower() not in ("y", "yes"):
         raise Failed("nothing was deleted")
 

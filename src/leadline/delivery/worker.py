@@ -1,7 +1,8 @@
 """The worker: claim what is due, send it with nothing open in the database, record what came of it.
 
-Workspaces take turns, so that a busy one delays nobody. The claim is a lease: when the worker dies, the
-delivery falls due again by itself. Results of many attempts are recorded in one transaction.
+Workspaces take turns and each endpoint has its slots, so that neither a busy workspace nor a dead endpoint delays
+the others. The claim is a lease: when the worker dies, the delivery falls due again by itself. Results of many
+attempts are recorded in one transaction.
 """
 
 from __future__ import annotations
@@ -10,21 +11,27 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-
-import msgspec
+from functools import partial
 
 from leadline.clock import Clock
-from leadline.delivery.sender import AttemptError, AttemptResult, Sender
+from leadline.delivery.attempt import Leased, make_attempt
+from leadline.delivery.sender import Sender
 from leadline.domain.errors import LeadlineError
-from leadline.domain.schedule import parse_retry_after
-from leadline.domain.signing import sign
-from leadline.ids import new_id, random_fraction
-from leadline.operations.deliveries import Attempted, claim_deliveries, give_back, record_attempt
-from leadline.operations.workspaces import signing_secrets
+from leadline.ids import new_id
+from leadline.operations.delivering import (
+    Attempted,
+    Claim,
+    ClaimRequest,
+    claim_deliveries,
+    give_back,
+    record_attempts,
+    release,
+    renew_leases,
+    workspaces_due,
+)
 from leadline.store.database import Database, Signal, Tx
-from leadline.store.deliveries import ClaimedRow, next_due_ms, workspaces_due
 
 log = logging.getLogger("leadline.delivery")
 
@@ -32,10 +39,15 @@ log = logging.getLogger("leadline.delivery")
 POLL_SECONDS = 1.0
 # Longer than any attempt can take (30 s) and its recording; contract § 8 wants it over within 45 s.
 LEASE_SECONDS = 40
+RENEW_SECONDS = 10.0
+ATTEMPT_SECONDS_MAX = 30
 CLAIM_MAX = 64
 IN_FLIGHT_MAX = 256
+# After a start there may be a mountain waiting: begin small, and grow with each attempt that ends.
+IN_FLIGHT_FIRST = 32
+# No workspace takes more than this share of a worker, however many endpoints it has.
+IN_FLIGHT_PER_WORKSPACE_MAX = IN_FLIGHT_MAX // 2
 RECORD_MAX = 128
-_RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +62,29 @@ class WorkerSettings:
         return len(self.waits_seconds) + 1
 
     def __post_init__(self) -> None:
-        if self.timeout_seconds + 5 > LEASE_SECONDS:
+        if self.timeout_seconds > ATTEMPT_SECONDS_MAX:
+            raise ValueError(f"an attempt takes {ATTEMPT_SECONDS_MAX} s at most")
+        if ATTEMPT_SECONDS_MAX + RECORD_SECONDS_SPARE > LEASE_SECONDS:
             raise ValueError(f"an attempt must be over within the lease of {LEASE_SECONDS} s")
 
 
-@dataclass(slots=True)
-class _Outcome:
-    """An attempt waiting to be recorded."""
+RECORD_SECONDS_SPARE = 5
 
-    attempted: Attempted
-    recorded: asyncio.Future[None]
+
+class Observer:
+    """Who is told of what happens, for metrics. This one does nothing."""
+
+    def attempted(self, attempted: Attempted, created_at: int) -> None:
+        """An attempt ended; `created_at` is when its delivery was made (Unix ms)."""
+
+    def taken_over(self, count: int) -> None:
+        """So many attempts were begun by a worker whose lease ran out."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    leased: Leased
+    task: asyncio.Task[None] | None = None
 
 
 class Worker:
@@ -71,148 +96,167 @@ class Worker:
         sender: Sender,
         settings: WorkerSettings,
         clock: Clock,
-        *,
-        count: Callable[[str | None], None] = lambda _error: None,
+        observer: Observer | None = None,
     ) -> None:
-        """`count` is told the error class of each attempt, None for a success."""
         self._database = database
         self._sender = sender
         self._settings = settings
         self._clock = clock
-        self._count = count
+        self._observer = observer or Observer()
         self._wake = asyncio.Event()
-        self._stopping = False
-        self._in_flight: set[asyncio.Task[None]] = set()
-        self._unrecorded: deque[_Outcome] = deque()
+        self._hinted: set[str] = set()
+        self._unfinished: set[str] = set()
+        self._next_look = 0.0
+        self._alarms: dict[str, asyncio.TimerHandle] = {}
+        self._in_flight_max = IN_FLIGHT_FIRST
+        self._flights: dict[str, _Flight] = {}
+        self._unrecorded: deque[tuple[Attempted, asyncio.Future[None]]] = deque()
         self._has_unrecorded = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._forget_listener: Callable[[], None] = lambda: None
-        self.trouble: str | None = None
+        self._troubles: dict[str, str] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from its work at this moment."""
+        return next(iter(self._troubles.values()), None)
 
     async def start(self) -> None:
         self._forget_listener = self._database.listen(self._heard)
+        steps = (self._claim_due, self._record_some, self._renew_leases)
         self._tasks = [
-            asyncio.create_task(self._forever(self._claim_due), name="leadline-claim"),
-            asyncio.create_task(self._forever(self._record_some), name="leadline-record"),
+            asyncio.create_task(self._forever(step), name=f"leadline{step.__name__}") for step in steps
         ]
 
-    async def stop(self) -> None:
-        """Claim no more, finish what is in flight and record it."""
-        self._stopping = True
+    async def stop(self, grace_seconds: float = ATTEMPT_SECONDS_MAX) -> None:
+        """Claim no more, finish and record what is in flight, and give back what the grace was too short for."""
         self._forget_listener()
-        self._wake.set()
-        await self._cancel(self._tasks[:1])
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=LEASE_SECONDS)
-        await self._cancel(self._tasks[1:])
+        for alarm in self._alarms.values():
+            alarm.cancel()
+        await _cancel(self._tasks[:1])
+        tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_seconds)
+        cut_off = [flight.leased for flight in self._flights.values()]
+        await _cancel([task for task in tasks if not task.done()])
+        await _cancel(self._tasks[1:])
+        for leased in cut_off:
+            with contextlib.suppress(LeadlineError):
+                await self._database.write(
+                    partial(_release, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
+                )
 
-    async def _cancel(self, tasks: list[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _heard(self, signal: Signal, _workspace_id: str) -> None:
+    def _heard(self, signal: Signal, workspace_id: str) -> None:
         if signal is Signal.DELIVERIES:
-            self._wake.set()
+            self._look_at(workspace_id)
 
-    async def _forever(self, step: Callable[[], asyncio.Future[None] | object]) -> None:
+    def _look_at(self, workspace_id: str) -> None:
+        self._hinted.add(workspace_id)
+        self._wake.set()
+
+    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step again and again. Trouble is told and waited out, so that no task of the worker ends."""
+        name = step.__name__
         while True:
             try:
-                await step()  # type: ignore[misc]
-                self.trouble = None
+                await step()
+                self._troubles.pop(name, None)
             except LeadlineError as away:
-                self.trouble = away.message
+                self._troubles[name] = away.message
                 await asyncio.sleep(POLL_SECONDS)
             except Exception as broken:
-                self.trouble = f"the delivery task failed: {broken}"
+                self._troubles[name] = f"the delivery task failed: {broken}"
                 log.exception("the delivery task failed and goes on")
                 await asyncio.sleep(POLL_SECONDS)
 
+    # Claiming
+
     async def _claim_due(self) -> None:
         self._wake.clear()
-        full = False
-        for workspace_id in await self._database.read(workspaces_due):
-            full |= await self._claim_in(workspace_id)
-        if full and len(self._in_flight) < IN_FLIGHT_MAX:
-            return  # there is more of it
+        for workspace_id in await self._workspaces():
+            if len(self._flights) >= self._in_flight_max:
+                self._unfinished.add(workspace_id)
+                continue
+            await self._claim_in(workspace_id)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), await self._sleep_seconds())
+            await asyncio.wait_for(self._wake.wait(), self._sleep_seconds())
 
-    async def _sleep_seconds(self) -> float:
-        due = await self._database.read(next_due_ms)
-        if due is None or len(self._in_flight) >= IN_FLIGHT_MAX:
-            return POLL_SECONDS
-        return min(POLL_SECONDS, max(0.005, (due - self._clock.now_ms()) / 1000))
+    async def _workspaces(self) -> list[str]:
+        """Those we were told of, and once in a while all that have something due."""
+        now = asyncio.get_running_loop().time()
+        hinted, self._hinted = self._hinted, set()
+        if now < self._next_look:
+            return list(hinted)
+        self._next_look = now + POLL_SECONDS
+        due = await self._database.read(workspaces_due)
+        return [*hinted, *(each for each in due if each not in hinted)]
 
-    async def _claim_in(self, workspace_id: str) -> bool:
-        """Claim in one workspace and set it going; whether there may be more."""
-        room = min(CLAIM_MAX, IN_FLIGHT_MAX - len(self._in_flight))
-        if room <= 0:
-            return False
-        lease_id = new_id()
+    def _sleep_seconds(self) -> float:
+        return max(0.002, self._next_look - asyncio.get_running_loop().time())
 
-        async def claim(tx: Tx) -> tuple[list[ClaimedRow], list[str]]:
-            claimed = await claim_deliveries(
-                tx,
-                workspace_id,
-                lease_id=lease_id,
-                lease_ms=LEASE_SECONDS * 1000,
-                attempts_max=self._settings.attempts_max,
-                limit=room,
-            )
-            return claimed, await signing_secrets(tx, workspace_id) if claimed else []
+    async def _claim_in(self, workspace_id: str) -> None:
+        of_workspace = sum(flight.leased.workspace_id == workspace_id for flight in self._flights.values())
+        free = min(
+            CLAIM_MAX, self._in_flight_max - len(self._flights), IN_FLIGHT_PER_WORKSPACE_MAX - of_workspace
+        )
+        if free <= 0:
+            self._unfinished.add(workspace_id)
+            return
+        request = ClaimRequest(
+            lease_id=new_id(),
+            lease_ms=LEASE_SECONDS * 1000,
+            attempts_max=self._settings.attempts_max,
+            limit=free,
+        )
+        self._unfinished.discard(workspace_id)
+        claim = await self._database.write(lambda tx: claim_deliveries(tx, workspace_id, request))
+        self._set_going(workspace_id, request.lease_id, claim)
+        if claim.takeovers:
+            self._observer.taken_over(claim.takeovers)
+        if claim.more:
+            self._unfinished.add(workspace_id)
+            if len(claim.deliveries) == free:
+                self._look_at(workspace_id)
 
-        claimed, secrets = await self._database.write(claim)
-        for delivery in claimed:
-            task = asyncio.create_task(self._deliver(workspace_id, delivery, lease_id, secrets))
-            self._in_flight.add(task)
-            task.add_done_callback(self._landed)
-        return len(claimed) == room
+    def _set_going(self, workspace_id: str, lease_id: str, claim: Claim) -> None:
+        for row in claim.deliveries:
+            timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
+            leased = Leased(workspace_id, lease_id, row, timeout)
+            flight = _Flight(leased)
+            # By lease as well: after a takeover the same delivery may be on its way twice in one process.
+            key = f"{row.delivery_id}/{lease_id}"
+            self._flights[key] = flight
+            flight.task = asyncio.create_task(self._deliver(leased, claim.secrets))
+            flight.task.add_done_callback(partial(self._landed, key, workspace_id))
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
-        self._in_flight.discard(task)
+    def _landed(self, key: str, workspace_id: str, task: asyncio.Task[None]) -> None:
+        self._flights.pop(key, None)
+        self._in_flight_max = min(IN_FLIGHT_MAX, self._in_flight_max + 1)
         if not task.cancelled() and (broken := task.exception()) is not None:
             # Nothing is lost: the lease runs out and the delivery falls due again.
             log.error("an attempt could not be finished", exc_info=broken)
-        if len(self._in_flight) == IN_FLIGHT_MAX - 1:
-            self._wake.set()
+        if workspace_id in self._unfinished:
+            self._look_at(workspace_id)
+        elif self._unfinished and len(self._flights) < self._in_flight_max:
+            self._look_at(next(iter(self._unfinished)))
 
-    async def _deliver(
-        self, workspace_id: str, delivery: ClaimedRow, lease_id: str, secrets: Sequence[str]
-    ) -> None:
-        if self._stopping:
-            await self._database.write(lambda tx: give_back(tx, workspace_id, delivery.delivery_id, lease_id))
+    # Sending
+
+    async def _deliver(self, leased: Leased, secrets: Sequence[str]) -> None:
+        if leased.row.payload is None:
+            # Erased or expired between its retry and now; there is nothing to send.
+            await self._database.write(
+                partial(_give_back, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
+            )
             return
-        started_at = self._clock.now_ms()
-        result = await self._send(delivery, secrets, started_at // 1000)
-        self._count(None if result.error is None else result.error.value)
-        attempted = _attempted(workspace_id, delivery, lease_id, started_at, result)
-        _log_attempt(attempted)
+        attempted = await make_attempt(self._sender, leased, secrets, self._clock)
+        self._observer.attempted(attempted, leased.row.created_at)
         recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._unrecorded.append(_Outcome(attempted, recorded))
+        self._unrecorded.append((attempted, recorded))
         self._has_unrecorded.set()
         await recorded
 
-    async def _send(
-        self, delivery: ClaimedRow, secrets: Sequence[str], timestamp_seconds: int
-    ) -> AttemptResult:
-        assert delivery.payload is not None  # what is erased is canceled with it
-        body = delivery.payload.encode()
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": delivery.delivery_id,
-            "webhook-timestamp": str(timestamp_seconds),
-            "webhook-signature": sign(
-                secrets, message_id=delivery.delivery_id, timestamp_seconds=timestamp_seconds, body=body
-            ),
-        }
-        return await self._sender.send(
-            url=delivery.webhook_url,
-            headers=headers,
-            body=body,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
+    # Recording
 
     async def _record_some(self) -> None:
         """Record what waits, together. What the database does not take now is kept and tried again."""
@@ -221,78 +265,72 @@ class Worker:
         if not self._unrecorded:
             self._has_unrecorded.clear()
         try:
-            await self._record(batch)
+            await self._record(attempted for attempted, _ in batch)
         except BaseException:
             self._unrecorded.extendleft(reversed(batch))
             self._has_unrecorded.set()
             raise
-        for outcome in batch:
-            if not outcome.recorded.done():
-                outcome.recorded.set_result(None)
+        for _, recorded in batch:
+            if not recorded.done():
+                recorded.set_result(None)
 
-    async def _record(self, batch: Sequence[_Outcome]) -> None:
+    async def _record(self, batch: Iterable[Attempted]) -> None:
         by_workspace: dict[str, list[Attempted]] = {}
-        for outcome in batch:
-            attempted = outcome.attempted
+        for attempted in batch:
             by_workspace.setdefault(attempted.workspace_id, []).append(attempted)
+        for workspace_id, attempts in by_workspace.items():
+            # Once more after a failure half-way is harmless: the lease of what was recorded is gone.
+            wait_ms = await self._database.write(
+                partial(_record, workspace_id, attempts, self._settings.waits_seconds)
+            )
+            if wait_ms is not None:
+                self._set_alarm(workspace_id, wait_ms / 1000)
 
-        async def record_all(tx: Tx, results: list[Attempted]) -> None:
-            # In one order everywhere, so that two workers never wait for each other.
-            for each in sorted(results, key=lambda attempted: attempted.delivery_id):
-                await record_attempt(tx, each, self._settings.waits_seconds)
+    def _set_alarm(self, workspace_id: str, wait_seconds: float) -> None:
+        """Look when the next retry of a workspace is due, not a poll later. What this misses, the poll finds."""
+        loop = asyncio.get_running_loop()
+        known = self._alarms.get(workspace_id)
+        if known is not None:
+            if known.when() <= loop.time() + wait_seconds:
+                return
+            known.cancel()
+        # A touch late rather than early: early finds nothing.
+        self._alarms[workspace_id] = loop.call_later(wait_seconds + 0.002, self._ring, workspace_id)
 
-        for results in by_workspace.values():
-            await self._database.write(lambda tx, results=results: record_all(tx, results))  # type: ignore[misc]
-        if any(each.error is not None for each in (outcome.attempted for outcome in batch)):
-            self._wake.set()  # what failed has a new due time
+    def _ring(self, workspace_id: str) -> None:
+        self._alarms.pop(workspace_id, None)
+        self._look_at(workspace_id)
 
-
-def _attempted(
-    workspace_id: str, delivery: ClaimedRow, lease_id: str, started_at: int, result: AttemptResult
-) -> Attempted:
-    return Attempted(
-        workspace_id=workspace_id,
-        delivery_id=delivery.delivery_id,
-        lease_id=lease_id,
-        number=delivery.attempt_count,
-        started_at=started_at,
-        duration_ms=result.duration_ms,
-        remote_address=result.remote_address,
-        status=result.status,
-        response_headers=result.response_headers,
-        response_body=result.response_body,
-        error=None if result.error is None else result.error.value,
-        error_detail=result.error_detail,
-        timings=msgspec.json.encode(result.timings).decode(),
-        retry_after_seconds=_retry_after(result, started_at + result.duration_ms),
-        jitter=random_fraction(),
-    )
-
-
-def _retry_after(result: AttemptResult, now_ms: int) -> float | None:
-    if result.error is not AttemptError.HTTP_STATUS or result.status not in _RETRY_AFTER_STATUSES:
-        return None
-    for name, value in result.response_headers:
-        if name.lower() == "retry-after":
-            return parse_retry_after(value, now_seconds=now_ms / 1000)
-    return None
+    async def _renew_leases(self) -> None:
+        """Hold on to what is sent but cannot be recorded, while the database was away, say."""
+        await asyncio.sleep(RENEW_SECONDS)
+        held: dict[tuple[str, str], list[str]] = {}
+        for flight in self._flights.values():
+            leased = flight.leased
+            held.setdefault((leased.workspace_id, leased.lease_id), []).append(leased.row.delivery_id)
+        for (workspace_id, lease_id), delivery_ids in held.items():
+            await self._database.write(partial(_renew, workspace_id, delivery_ids, lease_id))
 
 
-def _log_attempt(attempted: Attempted) -> None:
-    log.info(
-        "attempt %d of %s: %s in %d ms",
-        attempted.number,
-        attempted.delivery_id,
-        attempted.error or attempted.status,
-        attempted.duration_ms,
-        extra={
-            "workspace_id": attempted.workspace_id,
-            "delivery_id": attempted.delivery_id,
-            "attempt": attempted.number,
-            "status": attempted.status,
-            "error": attempted.error,
-            "error_detail": attempted.error_detail,
-            "duration_ms": attempted.duration_ms,
-            "remote_address": attempted.remote_address,
-        },
-    )
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _record(
+    workspace_id: str, attempts: Sequence[Attempted], waits_seconds: Sequence[float], tx: Tx
+) -> int | None:
+    return await record_attempts(tx, workspace_id, attempts, waits_seconds)
+
+
+async def _renew(workspace_id: str, delivery_ids: Sequence[str], lease_id: str, tx: Tx) -> None:
+    await renew_leases(tx, workspace_id, delivery_ids, lease_id, LEASE_SECONDS * 1000)
+
+
+async def _release(workspace_id: str, delivery_id: str, lease_id: str, tx: Tx) -> None:
+    await release(tx, workspace_id, delivery_id, lease_id)
+
+
+async def _give_back(workspace_id: str, delivery_id: str, lease_id: str, tx: Tx) -> None:
+    await give_back(tx, workspace_id, delivery_id, lease_id)

@@ -111,6 +111,11 @@ class EndpointNotFound(NotFound):
     code, noun = "endpoint_not_found", "endpoint"
 
 
+class ReplayNotFound(NotFound):
+    # The contract has no code of its own for it.
+    noun = "replay"
+
+
 class MethodNotAllowed(LeadlineError):
     code = "method_not_allowed"
 

@@ -28,6 +28,7 @@ class EventType(StrEnum):
     DELIVERY_SUCCEEDED = "delivery.succeeded"
     DELIVERY_FAILED = "delivery.failed"
     OUTCOMES_CHANGED = "outcomes.changed"
+    ENDPOINT_DISABLED = "endpoint.disabled"
 
 
 async def emit(

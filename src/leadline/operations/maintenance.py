@@ -1,11 +1,12 @@
-"""What goes by itself with time: old keys and old events, in small batches."""
+"""What goes by itself with time: old keys, events, payloads and attempts, in small batches."""
 
 from __future__ import annotations
 
-from leadline.store import events, idempotency, workspaces
+from leadline.store import deliveries, endpoints, events, idempotency, workspaces
 from leadline.store.database import Tx
 
 BATCH = 500
+DAY_MS = 86_400_000
 
 
 async def workspace_ids(tx: Tx) -> list[str]:
@@ -16,7 +17,22 @@ async def prune_workspace(tx: Tx, workspace_id: str, *, keys_kept_ms: int, event
     """Delete one batch of what is over; True when there may be more."""
     keys = await idempotency.prune_keys(tx, workspace_id, tx.now_ms - keys_kept_ms, limit=BATCH)
     old = await events.prune_events(tx, workspace_id, tx.now_ms - events_kept_ms, limit=BATCH)
-    return max(keys, old) >= BATCH
+    return await _prune_deliveries(tx, workspace_id) or max(keys, old) >= BATCH
+
+
+async def _prune_deliveries(tx: Tx, workspace_id: str) -> bool:
+    """Payloads and attempts older than the workspace's `retention_days`; true when there may be more."""
+    workspace = await workspaces.get_workspace(tx, workspace_id)
+    if workspace is None:
+        return False
+    kept_since = tx.now_ms - workspace.retention_days * DAY_MS
+    await endpoints.prune_hours(tx, workspace_id, kept_since)
+    return await deliveries.prune_deliveries(tx, workspace_id, kept_since, limit=BATCH) >= BATCH
+
+
+async def drift(tx: Tx) -> int:
+    """Deliveries that were promised and are not there; anything but 0 is a loss."""
+    return await deliveries.drift(tx)
 
 
 async def touch_tokens(tx: Tx, used: list[tuple[str, str, int]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from leadline.domain.endpoints import MAX_CONCURRENCY_DEFAULT, EndpointState
 from leadline.domain.errors import (
     DestinationNotFound,
     LimitReached,
@@ -17,10 +18,11 @@ from leadline.domain.outcomes import AddTo, Destination, OutcomeDefinition, list
 from leadline.ids import new_id
 from leadline.operations.events import EventType, emit
 from leadline.operations.views import outcome_view
+from leadline.store import endpoints, smart_lists, workspaces
 from leadline.store import outcomes as store
-from leadline.store import smart_lists, workspaces
 from leadline.store.database import Tx
-from leadline.store.outcomes import EndpointRow, OutcomeRow, destination_columns, destination_of
+from leadline.store.endpoints import EndpointRow
+from leadline.store.outcomes import OutcomeRow, destination_columns, destination_of
 from leadline.wire.outcomes import OutcomeAnswer, OutcomeDeleted, OutcomesAnswer
 
 
@@ -140,19 +142,38 @@ async def endpoint_for(tx: Tx, workspace_id: str, url: str) -> str:
     """The endpoint of a URL, there from the moment an outcome with it is saved."""
     # By hash: a URL may be longer than an index entry can be.
     url_hash = hashlib.sha256(url.encode()).hexdigest()
-    found = await store.endpoint_by_hash(tx, workspace_id, url_hash)
+    found = await endpoints.endpoint_by_hash(tx, workspace_id, url_hash)
     if found is not None:
         return found
-    row = EndpointRow(
+    row = _new_endpoint(tx, workspace_id, url, url_hash)
+    await endpoints.insert_endpoint(tx, row)
+    return await endpoints.endpoint_by_hash(tx, workspace_id, url_hash) or row.endpoint_id
+
+
+def _new_endpoint(tx: Tx, workspace_id: str, url: str, url_hash: str) -> EndpointRow:
+    return EndpointRow(
         workspace_id=workspace_id,
         endpoint_id=new_id(),
         webhook_url=url,
         url_hash=url_hash,
+        state=EndpointState.ACTIVE.value,
+        state_reason=None,
+        max_concurrency=MAX_CONCURRENCY_DEFAULT,
+        rate_limit_per_second=None,
+        timeout_seconds=None,
+        failures_in_a_row=0,
+        probe_at=None,
+        failing_since=None,
+        bucket_tokens=None,
+        bucket_at=None,
+        succeeded_count=0,
+        failed_count=0,
+        last_success_at=None,
+        last_failure_at=None,
+        last_failure=None,
         created_at=tx.now_ms,
         updated_at=tx.now_ms,
     )
-    await store.insert_endpoint(tx, row)
-    return await store.endpoint_by_hash(tx, workspace_id, url_hash) or row.endpoint_id
 
 
 async def _changed(tx: Tx, row: OutcomeRow, change: str) -> OutcomeAnswer:

@@ -14,12 +14,22 @@ from leadline.domain.outcomes import AddTo, RemoveFrom, RemoveFromAll, lists_nam
 from leadline.store.calls import AppliedRow, CallRow, OpenCallRow
 from leadline.store.contacts import ContactRow
 from leadline.store.deliveries import AttemptRow, DeliveryRow
+from leadline.store.endpoints import EndpointRow
 from leadline.store.outcomes import OutcomeRow, destination_of
+from leadline.store.replays import ReplayRow
 from leadline.store.smart_lists import JoinedRow, MemberRow, MembershipRow, MoveRow, SmartListRow
 from leadline.store.workspaces import WorkspaceRow
 from leadline.wire.calls import Agent, Applied, AppliedDestination, Call, CallSummary, Disposition
 from leadline.wire.contacts import Contact, ContactList, HistoryEntry, ListMove
-from leadline.wire.deliveries import Attempt, Delivery, DeliverySummary, Timings
+from leadline.wire.deliveries import (
+    Attempt,
+    Delivery,
+    DeliverySummary,
+    EndpointHealth,
+    EndpointView,
+    Replay,
+    Timings,
+)
 from leadline.wire.outcomes import DestinationView, Outcome, RemovalConfigured
 from leadline.wire.smart_lists import Member, Membership, SmartList
 from leadline.wire.workspaces import Workspace
@@ -244,6 +254,55 @@ def delivery_view(row: DeliveryRow, attempts: Iterable[AttemptRow]) -> Delivery:
         **_delivery_fields(row),
         payload=None if row.payload is None else msgspec.Raw(row.payload),
         attempts=[_attempt_view(each) for each in attempts],
+    )
+
+
+def endpoint_view(
+    row: EndpointRow, *, backlog: int, last_day: tuple[int, int], timeout_seconds: int
+) -> EndpointView:
+    """`last_day` is (succeeded, failed); `timeout_seconds` holds for those that have none of their own."""
+    succeeded, failed = last_day
+    attempts = succeeded + failed
+    return EndpointView(
+        endpoint_id=row.endpoint_id,
+        webhook_url=row.webhook_url,
+        state=row.state,  # type: ignore[arg-type] # CHECKed by the table
+        state_reason=row.state_reason,
+        max_concurrency=row.max_concurrency,
+        rate_limit_per_second=row.rate_limit_per_second,
+        timeout_seconds=row.timeout_seconds or timeout_seconds,
+        backlog=backlog,
+        health=EndpointHealth(
+            success_rate=round(succeeded / attempts, 4) if attempts else None,
+            succeeded_last_day=succeeded,
+            failed_last_day=failed,
+            succeeded_total=row.succeeded_count,
+            failed_total=row.failed_count,
+            failures_in_a_row=row.failures_in_a_row,
+            failing_since=iso_or_none(row.failing_since),
+            last_success_at=iso_or_none(row.last_success_at),
+            last_failure_at=iso_or_none(row.last_failure_at),
+            last_failure=row.last_failure,
+            next_probe_at=iso_or_none(row.probe_at),
+        ),
+        created_at=iso_from_ms(row.created_at),
+        updated_at=iso_from_ms(row.updated_at),
+    )
+
+
+def replay_view(row: ReplayRow) -> Replay:
+    return Replay(
+        replay_id=row.replay_id,
+        state=row.state,  # type: ignore[arg-type] # CHECKed by the table
+        since=iso_from_ms(row.since),
+        until=iso_from_ms(row.until),
+        states=json.loads(row.states),
+        outcome_id=row.outcome_id,
+        endpoint_id=row.endpoint_id,
+        matched=row.matched,
+        requeued=row.requeued,
+        created_at=iso_from_ms(row.created_at),
+        finished_at=iso_or_none(row.finished_at),
     )
 
 

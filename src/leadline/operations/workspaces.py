@@ -182,14 +182,15 @@ def _expired(row: TokenRow, now_ms: int) -> bool:
 
 async def signing_secrets(tx: Tx, workspace_id: str) -> list[str]:
     """The secrets that sign at this moment, the newest first."""
-    return [row.secret for row in await store.secrets(tx, workspace_id)]
+    return [tx.vault.open(row.secret, workspace_id) for row in await store.secrets(tx, workspace_id)]
 
 
 async def show_secret(tx: Tx, workspace_id: str) -> SecretAnswer:
     """The newest secret, masked."""
     rows = await store.secrets(tx, workspace_id)
     newest = rows[0]
-    masked = f"{newest.secret[:10]}…{newest.secret[-4:]}"
+    secret = tx.vault.open(newest.secret, workspace_id)
+    masked = f"{secret[:10]}…{secret[-4:]}"
     return SecretAnswer(secret=masked, created_at=iso_from_ms(newest.created_at), signing_with=len(rows))
 
 
@@ -210,12 +211,13 @@ async def rotate_secret(tx: Tx, workspace_id: str, overlap_seconds: int | None) 
 
 
 async def _insert_secret(tx: Tx, workspace_id: str) -> str:
+    secret = new_secret(random_bytes(32))
     row = SecretRow(
         workspace_id=workspace_id,
         secret_id=new_id(),
-        secret=new_secret(random_bytes(32)),
+        secret=tx.vault.seal(secret, workspace_id),
         created_at=tx.now_ms,
         expires_at=None,
     )
     await store.insert_secret(tx, row)
-    return row.secret
+    return secret

@@ -28,6 +28,11 @@ def flag() -> TypeEngine[Any]:
     return sa.Integer().with_variant(sa.SmallInteger(), "postgresql")
 
 
+def number() -> TypeEngine[Any]:
+    """A number with a fraction, of 64 bits."""
+    return sa.REAL().with_variant(sa.Double(), "postgresql")
+
+
 def text() -> TypeEngine[Any]:
     """Text of any length; the bounds are kept where input is read."""
     return sa.Text()

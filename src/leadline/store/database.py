@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from leadline.clock import Clock
 from leadline.store.engines import Engine, Statement
+from leadline.store.vault import Vault
 
 T = TypeVar("T")
 Row = Sequence[Any]
@@ -32,12 +33,13 @@ Listener = Callable[[Signal, str], None]
 class Tx:
     """One transaction. `now_ms` is its time: every row it writes carries the same."""
 
-    __slots__ = ("now_ms", "signals")
+    __slots__ = ("now_ms", "signals", "vault")
 
     engine: Engine
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(self, now_ms: int, vault: Vault) -> None:
         self.now_ms = now_ms
+        self.vault = vault
         self.signals: set[tuple[Signal, str]] = set()
 
     async def all(self, statement: Statement, **values: Any) -> Sequence[Row]:

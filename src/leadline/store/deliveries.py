@@ -7,6 +7,8 @@ each time runs out of attempts.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from leadline.domain.paging import PageRequest
@@ -54,11 +56,12 @@ class AttemptRow(Row, frozen=True, gc=False):
 
 class ClaimedRow(Row, frozen=True, gc=False):
     delivery_id: str
+    endpoint_id: str
     webhook_url: str
     payload: str | None
     attempt_count: int
     schedule_step: int
-    contact_id: str | None
+    created_at: int
 
 
 _DELIVERY = columns(DeliveryRow)
@@ -73,6 +76,9 @@ _GET = Statement(
 _LOCK = Statement(
     f"SELECT {_DELIVERY} FROM deliveries"
     " WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id {for_update}"
+)
+_OF_OUTCOME = Statement(
+    "SELECT 1 FROM deliveries WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id LIMIT 1"
 )
 _RETRY = Statement(
     "UPDATE deliveries SET state = 'pending', due_at = {now_ms}, schedule_step = 0, lease_id = NULL,"
@@ -102,22 +108,33 @@ _FORGET_ANSWERS = Statement(
 )
 
 _WORKSPACES_DUE = Statement(
-    "SELECT w.workspace_id FROM workspaces w WHERE EXISTS (SELECT 1 FROM deliveries d"
-    " WHERE d.workspace_id = w.workspace_id AND d.state = 'pending' AND d.due_at <= {now_ms})"
+    "SELECT w.workspace_id FROM workspaces w WHERE EXISTS (SELECT 1 FROM endpoints e"
+    " WHERE e.workspace_id = w.workspace_id AND e.state = 'active'"
+    " AND (e.probe_at IS NULL OR e.probe_at <= {now_ms}) AND EXISTS (SELECT 1 FROM deliveries d"
+    " WHERE d.workspace_id = e.workspace_id AND d.endpoint_id = e.endpoint_id"
+    " AND d.state = 'pending' AND d.due_at <= {now_ms}))"
+)
+_TAKEOVERS = Statement(
+    "SELECT COUNT(*) FROM deliveries WHERE workspace_id = :workspace_id AND endpoint_id = :endpoint_id"
+    " AND lease_id IS NOT NULL AND due_at <= {now_ms}"
 )
 _CLAIM = Statement(
     "UPDATE deliveries SET lease_id = :lease_id, due_at = {now_ms} + :lease_ms,"
     " attempt_count = attempt_count + 1, schedule_step = schedule_step + 1"
     " WHERE workspace_id = :workspace_id AND delivery_id IN (SELECT delivery_id FROM deliveries"
-    " WHERE workspace_id = :workspace_id AND state = 'pending' AND due_at <= {now_ms}"
-    " AND schedule_step < :attempts_max ORDER BY due_at, delivery_id LIMIT :limit {skip_locked})"
+    " WHERE workspace_id = :workspace_id AND endpoint_id = :endpoint_id AND state = 'pending'"
+    " AND due_at <= {now_ms} ORDER BY due_at, delivery_id LIMIT :limit {skip_locked})"
     f" RETURNING {columns(ClaimedRow)}"
 )
+# Its last attempt was begun and never recorded; this claim was one too many.
 _EXHAUST = Statement(
-    "UPDATE deliveries SET state = 'exhausted', due_at = NULL, lease_id = NULL, finished_at = :now"
-    " WHERE workspace_id = :workspace_id AND delivery_id IN (SELECT delivery_id FROM deliveries"
-    " WHERE workspace_id = :workspace_id AND state = 'pending' AND due_at <= {now_ms}"
-    " AND schedule_step >= :attempts_max ORDER BY due_at LIMIT :limit {skip_locked}) RETURNING delivery_id"
+    "UPDATE deliveries SET state = 'exhausted', due_at = NULL, lease_id = NULL, finished_at = :now,"
+    " attempt_count = attempt_count - 1, schedule_step = schedule_step - 1"
+    " WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id AND lease_id = :lease_id"
+)
+_RENEW = Statement(
+    "UPDATE deliveries SET due_at = {now_ms} + :lease_ms WHERE workspace_id = :workspace_id"
+    " AND delivery_id IN {ids:delivery_ids} AND lease_id = :lease_id"
 )
 # With the lease it was claimed under, or not at all: a stale worker writes nothing.
 _FINISH = Statement(
@@ -130,6 +147,16 @@ _POSTPONE = Statement(
     " last_status = :last_status WHERE workspace_id = :workspace_id"
     " AND delivery_id = :delivery_id AND lease_id = :lease_id"
 )
+# The endpoint does not want anything for now: the attempt is not held against the delivery.
+_WAIT = Statement(
+    "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL, schedule_step = schedule_step - 1,"
+    " last_error = :last_error, last_status = :last_status WHERE workspace_id = :workspace_id"
+    " AND delivery_id = :delivery_id AND lease_id = :lease_id"
+)
+_RELEASE = Statement(
+    "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL WHERE workspace_id = :workspace_id"
+    " AND delivery_id = :delivery_id AND lease_id = :lease_id"
+)
 _GIVE_BACK = Statement(
     "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL, attempt_count = attempt_count - 1,"
     " schedule_step = schedule_step - 1 WHERE workspace_id = :workspace_id"
@@ -138,12 +165,24 @@ _GIVE_BACK = Statement(
 _END_LEASES = Statement(
     "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL WHERE state = 'pending' AND lease_id IS NOT NULL"
 )
-_NEXT_DUE = Statement(
-    # One look-up a workspace: over a long backlog, a join would read all of it.
-    "SELECT MIN((SELECT MIN(d.due_at) FROM deliveries d"
-    " WHERE d.workspace_id = w.workspace_id AND d.state = 'pending')) FROM workspaces w"
+_BACKLOGS = Statement(
+    "SELECT workspace_id, COUNT(*), MIN(due_at) FROM deliveries WHERE state = 'pending' GROUP BY workspace_id"
 )
-_OLDEST_DUE = Statement("SELECT COUNT(*), MIN(due_at) FROM deliveries WHERE state = 'pending'")
+_DRIFT = Statement(
+    "SELECT (SELECT COUNT(*) FROM applied_outcomes WHERE delivery_id IS NOT NULL)"
+    " - (SELECT COUNT(*) FROM deliveries WHERE applied_id IS NOT NULL)"
+)
+_KEPT_TOO_LONG = Statement(
+    "SELECT delivery_id FROM deliveries WHERE workspace_id = :workspace_id AND payload IS NOT NULL"
+    " AND finished_at IS NOT NULL AND finished_at <= :kept_since ORDER BY finished_at LIMIT :limit"
+)
+_DELETE_ATTEMPTS = Statement(
+    "DELETE FROM attempts WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
+)
+_DROP_PAYLOADS = Statement(
+    "UPDATE deliveries SET payload = NULL WHERE workspace_id = :workspace_id"
+    " AND delivery_id IN {ids:delivery_ids} AND state <> 'pending'"
+)
 
 _INSERT_ATTEMPT = insertion(
     "attempts", AttemptRow, tail="ON CONFLICT (workspace_id, delivery_id, number) DO NOTHING"
@@ -179,6 +218,11 @@ async def get_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> DeliveryR
 async def lock_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> DeliveryRow | None:
     row = await tx.first(_LOCK, workspace_id=workspace_id, delivery_id=delivery_id)
     return DeliveryRow(*row) if row else None
+
+
+async def has_delivery_of(tx: Tx, workspace_id: str, outcome_id: str) -> bool:
+    """Whether an outcome, perhaps deleted since, ever made a delivery."""
+    return await tx.first(_OF_OUTCOME, workspace_id=workspace_id, outcome_id=outcome_id) is not None
 
 
 async def attempts_of(tx: Tx, workspace_id: str, delivery_id: str) -> list[AttemptRow]:
@@ -222,27 +266,44 @@ async def workspaces_due(tx: Tx) -> list[str]:
     return [row[0] for row in await tx.all(_WORKSPACES_DUE)]
 
 
+async def count_takeovers(tx: Tx, workspace_id: str, endpoint_id: str) -> int:
+    """How many attempts to this endpoint were begun by somebody whose lease has run out."""
+    row = await tx.first(_TAKEOVERS, workspace_id=workspace_id, endpoint_id=endpoint_id)
+    return int(row[0]) if row else 0
+
+
 async def claim_deliveries(
-    tx: Tx, workspace_id: str, *, lease_id: str, lease_ms: int, attempts_max: int, limit: int
+    tx: Tx, workspace_id: str, endpoint_id: str, *, lease_id: str, lease_ms: int, limit: int
 ) -> list[ClaimedRow]:
-    """Take what is due, for `lease_ms`. The attempt counts from here, whatever becomes of it."""
+    """Take what is due to one endpoint, for `lease_ms`. The attempt counts from here, whatever becomes of it."""
     rows = await tx.all(
         _CLAIM,
         workspace_id=workspace_id,
+        endpoint_id=endpoint_id,
         lease_id=lease_id,
         lease_ms=lease_ms,
-        attempts_max=attempts_max,
         limit=limit,
     )
     return [ClaimedRow(*row) for row in rows]
 
 
-async def exhaust_deliveries(tx: Tx, workspace_id: str, *, attempts_max: int, limit: int) -> list[str]:
-    """End those whose last attempt was begun and never recorded."""
-    rows = await tx.all(
-        _EXHAUST, workspace_id=workspace_id, attempts_max=attempts_max, limit=limit, now=tx.now_ms
+async def exhaust_delivery(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
+    """End one that was claimed after its last attempt."""
+    await tx.run(
+        _EXHAUST, workspace_id=workspace_id, delivery_id=delivery_id, lease_id=lease_id, now=tx.now_ms
     )
-    return [row[0] for row in rows]
+
+
+async def renew_leases(
+    tx: Tx, workspace_id: str, delivery_ids: Sequence[str], lease_id: str, lease_ms: int
+) -> None:
+    await tx.run(
+        _RENEW,
+        workspace_id=workspace_id,
+        delivery_ids=json.dumps(list(delivery_ids)),
+        lease_id=lease_id,
+        lease_ms=lease_ms,
+    )
 
 
 async def finish_delivery(
@@ -292,6 +353,33 @@ async def postpone_delivery(
     )
 
 
+async def wait_delivery(
+    tx: Tx,
+    workspace_id: str,
+    delivery_id: str,
+    lease_id: str,
+    *,
+    last_error: str | None,
+    last_status: int | None,
+) -> bool:
+    """Leave it due, for when its endpoint wants it again."""
+    return bool(
+        await tx.run(
+            _WAIT,
+            workspace_id=workspace_id,
+            delivery_id=delivery_id,
+            lease_id=lease_id,
+            last_error=last_error,
+            last_status=last_status,
+        )
+    )
+
+
+async def release_delivery(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
+    """One whose attempt was cut off: due again at once, the attempt counts."""
+    await tx.run(_RELEASE, workspace_id=workspace_id, delivery_id=delivery_id, lease_id=lease_id)
+
+
 async def give_back_delivery(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
     """One that was claimed and not begun: as if it had not been claimed."""
     await tx.run(_GIVE_BACK, workspace_id=workspace_id, delivery_id=delivery_id, lease_id=lease_id)
@@ -302,17 +390,25 @@ async def end_leases(tx: Tx) -> int:
     return await tx.run(_END_LEASES)
 
 
-async def next_due_ms(tx: Tx) -> int | None:
-    """When the next pending delivery falls due (Unix ms, database's clock)."""
-    row = await tx.first(_NEXT_DUE)
-    return row[0] if row else None
+async def backlogs(tx: Tx) -> list[tuple[str, int, int]]:
+    """(workspace_id, pending deliveries, when the first of them is or was due) of those that have any."""
+    return [(row[0], row[1], row[2]) for row in await tx.all(_BACKLOGS)]
 
 
-async def backlog(tx: Tx) -> tuple[int, int | None]:
-    """How many deliveries are pending, and when the first of them is or was due."""
-    row = await tx.first(_OLDEST_DUE)
-    assert row is not None
-    return int(row[0]), row[1]
+async def drift(tx: Tx) -> int:
+    """Applied outcomes that promised a delivery, less the deliveries there are: anything but 0 is a loss."""
+    row = await tx.first(_DRIFT)
+    return int(row[0]) if row else 0
+
+
+async def prune_deliveries(tx: Tx, workspace_id: str, kept_since: int, *, limit: int) -> int:
+    """Drop payloads and attempts of deliveries that ended at `kept_since` or before; how many deliveries."""
+    rows = await tx.all(_KEPT_TOO_LONG, workspace_id=workspace_id, kept_since=kept_since, limit=limit)
+    if rows:
+        delivery_ids = json.dumps([row[0] for row in rows])
+        await tx.run(_DELETE_ATTEMPTS, workspace_id=workspace_id, delivery_ids=delivery_ids)
+        await tx.run(_DROP_PAYLOADS, workspace_id=workspace_id, delivery_ids=delivery_ids)
+    return len(rows)
 
 
 async def insert_attempt(tx: Tx, row: AttemptRow) -> None:

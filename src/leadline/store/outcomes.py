@@ -1,4 +1,4 @@
-"""Outcomes, and the endpoints their webhooks go to."""
+"""Outcomes."""
 
 from __future__ import annotations
 
@@ -35,15 +35,6 @@ class OutcomeRow(Row, frozen=True, gc=False):
     updated_at: int
 
 
-class EndpointRow(Row, frozen=True, gc=False):
-    workspace_id: str
-    endpoint_id: str
-    webhook_url: str
-    url_hash: str
-    created_at: int
-    updated_at: int
-
-
 _OUTCOME = columns(OutcomeRow)
 _INSERT = insertion("outcomes", OutcomeRow)
 _GET = Statement(
@@ -69,11 +60,6 @@ _REPLACE = Statement(
     " WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id"
 )
 _DELETE = Statement("DELETE FROM outcomes WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id")
-
-_INSERT_ENDPOINT = insertion("endpoints", EndpointRow, tail="ON CONFLICT (workspace_id, url_hash) DO NOTHING")
-_ENDPOINT_BY_HASH = Statement(
-    "SELECT endpoint_id FROM endpoints WHERE workspace_id = :workspace_id AND url_hash = :url_hash"
-)
 
 
 async def insert_outcome(tx: Tx, row: OutcomeRow) -> None:
@@ -110,16 +96,6 @@ async def replace_outcome(tx: Tx, row: OutcomeRow) -> None:
 
 async def delete_outcome(tx: Tx, workspace_id: str, outcome_id: str) -> None:
     await tx.run(_DELETE, workspace_id=workspace_id, outcome_id=outcome_id)
-
-
-async def insert_endpoint(tx: Tx, row: EndpointRow) -> bool:
-    """False when the URL has its endpoint."""
-    return bool(await tx.run(_INSERT_ENDPOINT, **values_of(row)))
-
-
-async def endpoint_by_hash(tx: Tx, workspace_id: str, url_hash: str) -> str | None:
-    row = await tx.first(_ENDPOINT_BY_HASH, workspace_id=workspace_id, url_hash=url_hash)
-    return row[0] if row else None
 
 
 def destination_of(row: OutcomeRow) -> Destination:

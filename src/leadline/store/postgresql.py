@@ -19,6 +19,7 @@ from leadline.clock import Clock
 from leadline.domain.errors import Unavailable
 from leadline.store.database import Conflict, Listener, Listeners, LockTimeout, Row, Signal, Tx
 from leadline.store.engines import Engine, Statement
+from leadline.store.vault import Vault
 
 T = TypeVar("T")
 log = logging.getLogger("leadline.store")
@@ -51,8 +52,8 @@ class PostgresqlTx(Tx):
     __slots__ = ("_connection",)
     engine = Engine.POSTGRESQL
 
-    def __init__(self, connection: Any, now_ms: int) -> None:
-        super().__init__(now_ms)
+    def __init__(self, connection: Any, now_ms: int, vault: Vault) -> None:
+        super().__init__(now_ms, vault)
         self._connection = connection
 
     async def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
@@ -84,9 +85,18 @@ class PostgresqlDatabase:
 
     engine = Engine.POSTGRESQL
 
-    def __init__(self, url: str, *, clock: Clock, connections_max: int = 10, listening: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        connections_max: int = 10,
+        listening: bool = True,
+        vault: Vault | None = None,
+    ) -> None:
         self._url = url
         self._clock = clock
+        self._vault = vault or Vault()
         self._connections_max = connections_max
         self._listening = listening
         self._listeners = Listeners()
@@ -135,7 +145,7 @@ class PostgresqlDatabase:
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         try:
             async with self._connection() as connection:
-                return await work(PostgresqlTx(connection, self._clock.now_ms()))
+                return await work(PostgresqlTx(connection, self._clock.now_ms(), self._vault))
         except _GONE as gone:
             raise Unavailable from gone
 
@@ -154,7 +164,7 @@ class PostgresqlDatabase:
         raise Unavailable
 
     async def _write_once(self, connection: Any, work: Callable[[Tx], Awaitable[T]]) -> T:
-        tx = PostgresqlTx(connection, self._clock.now_ms())
+        tx = PostgresqlTx(connection, self._clock.now_ms(), self._vault)
         async with connection.transaction():
             answer = await work(tx)
         if tx.signals:

@@ -22,6 +22,7 @@ from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Tx
 from leadline.store.engines import Engine, Statement
 from leadline.store.sqlite_driver import driver
+from leadline.store.vault import Vault
 
 T = TypeVar("T")
 log = logging.getLogger("leadline.store")
@@ -44,8 +45,8 @@ class SqliteTx(Tx):
     __slots__ = ("_connection",)
     engine = Engine.SQLITE
 
-    def __init__(self, connection: Any, now_ms: int) -> None:
-        super().__init__(now_ms)
+    def __init__(self, connection: Any, now_ms: int, vault: Vault) -> None:
+        super().__init__(now_ms, vault)
         self._connection = connection
 
     async def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
@@ -92,10 +93,13 @@ class SqliteDatabase:
 
     engine = Engine.SQLITE
 
-    def __init__(self, path: str, *, clock: Clock, exclusive: bool = False) -> None:
+    def __init__(
+        self, path: str, *, clock: Clock, exclusive: bool = False, vault: Vault | None = None
+    ) -> None:
         """`exclusive` takes the file for this process: a second server on it would send everything twice."""
         self.path = path
         self._clock = clock
+        self._vault = vault or Vault()
         self._exclusive = exclusive
         self._lock_file: IO[str] | None = None
         self._listeners = Listeners()
@@ -150,7 +154,7 @@ class SqliteDatabase:
         connection = self._read_connection
         connection.execute("BEGIN")
         try:
-            return _drive(work(SqliteTx(connection, self._clock.now_ms())))
+            return _drive(work(SqliteTx(connection, self._clock.now_ms(), self._vault)))
         except driver.OperationalError as broken:
             raise Unavailable from broken
         finally:
@@ -192,7 +196,7 @@ class SqliteDatabase:
         connection.execute("COMMIT")
 
     def _run(self, connection: Any, job: _Job, signals: set[tuple[Signal, str]]) -> None:
-        tx = SqliteTx(connection, self._clock.now_ms())
+        tx = SqliteTx(connection, self._clock.now_ms(), self._vault)
         connection.execute("SAVEPOINT operation")
         try:
             job.answer = _drive(job.work(tx))

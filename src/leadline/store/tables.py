@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from leadline.store.columns import blob, flag, identifier, integer, text
+from leadline.store.columns import blob, flag, identifier, integer, number, text
 
 
 def _ordered_by(index: sa.Index, _table: sa.Table) -> str:
@@ -143,11 +143,34 @@ endpoints = _table(
     _id("endpoint_id"),
     _text("webhook_url"),
     _text("url_hash"),
+    _text("state"),
+    _text("state_reason", null=True),
+    _int("max_concurrency"),
+    sa.Column("rate_limit_per_second", number(), nullable=True),
+    _int("timeout_seconds", null=True),
+    # The breaker: failures in a row, and the earliest moment of the next probe once there are too many.
+    _int("failures_in_a_row"),
+    _int("probe_at", null=True),
+    # Since when there has been nothing but failure; null while the last word was a success.
+    _int("failing_since", null=True),
+    # The token bucket of the rate limit: what was left, and when.
+    sa.Column("bucket_tokens", number(), nullable=True),
+    _int("bucket_at", null=True),
+    _int("succeeded_count"),
+    _int("failed_count"),
+    _int("last_success_at", null=True),
+    _int("last_failure_at", null=True),
+    _text("last_failure", null=True),
     _int("created_at"),
     _int("updated_at"),
     sa.PrimaryKeyConstraint("workspace_id", "endpoint_id"),
     sa.UniqueConstraint("workspace_id", "url_hash"),
     _of_workspace(),
+    _check("state", "state IN ('active', 'paused', 'disabled')"),
+    _check("max_concurrency", "max_concurrency BETWEEN 1 AND 1000"),
+    _check("rate_limit", "rate_limit_per_second > 0 AND rate_limit_per_second <= 10000"),
+    _check("timeout", "timeout_seconds BETWEEN 1 AND 30"),
+    _check("failures", "failures_in_a_row >= 0 AND (failures_in_a_row > 0) = (failing_since IS NOT NULL)"),
     sa.Index(None, "workspace_id", "created_at", "endpoint_id"),
 )
 
@@ -358,14 +381,56 @@ deliveries = _table(
     _check("finished", "(state = 'pending') = (finished_at IS NULL)"),
     _check("lease", "lease_id IS NULL OR state = 'pending'"),
     _check("counts", "attempt_count >= 0 AND schedule_step >= 0 AND schedule_step <= attempt_count"),
-    sa.Index("ix_deliveries_due", "workspace_id", "due_at", "delivery_id",
+    sa.Index("ix_deliveries_due", "workspace_id", "endpoint_id", "due_at", "delivery_id",
              sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")),
+    sa.Index("ix_deliveries_leased", "workspace_id", "endpoint_id", "lease_id", "due_at",
+             sqlite_where=sa.text("lease_id IS NOT NULL"), postgresql_where=sa.text("lease_id IS NOT NULL")),
+    sa.Index("ix_deliveries_kept", "workspace_id", "finished_at",
+             sqlite_where=sa.text("payload IS NOT NULL AND finished_at IS NOT NULL"),
+             postgresql_where=sa.text("payload IS NOT NULL AND finished_at IS NOT NULL")),
     sa.Index(None, "workspace_id", "created_at", "delivery_id"),
     sa.Index(None, "workspace_id", "call_id"),
     sa.Index(None, "workspace_id", "contact_id", "created_at"),
     sa.Index(None, "workspace_id", "outcome_id", "created_at"),
     sa.Index(None, "workspace_id", "endpoint_id", "created_at"),
     sa.Index(None, "workspace_id", "state", "created_at", "delivery_id"),
+)  # fmt: skip
+
+endpoint_hours = _table(
+    "endpoint_hours",
+    _id("workspace_id"),
+    _id("endpoint_id"),
+    _int("hour"),
+    _int("succeeded_count"),
+    _int("failed_count"),
+    sa.PrimaryKeyConstraint("workspace_id", "endpoint_id", "hour"),
+    _reference("endpoints", "endpoint_id"),
+)
+
+replays = _table(
+    "replays",
+    _id("workspace_id"),
+    _id("replay_id"),
+    _text("state"),
+    _int("since"),
+    _int("until"),
+    _text("states"),
+    _id("outcome_id", null=True),
+    _id("endpoint_id", null=True),
+    _int("matched"),
+    _int("requeued"),
+    # Just behind the last delivery that was looked at: where a killed job goes on.
+    _int("after_at"),
+    _id("after_id"),
+    _int("created_at"),
+    _int("finished_at", null=True),
+    sa.PrimaryKeyConstraint("workspace_id", "replay_id"),
+    _of_workspace(),
+    _check("state", "state IN ('running', 'done', 'canceled')"),
+    _check("finished", "(state = 'running') = (finished_at IS NULL)"),
+    _check("counts", "requeued BETWEEN 0 AND matched"),
+    sa.Index("ix_replays_running", "workspace_id", "created_at", sqlite_where=sa.text("state = 'running'"),
+             postgresql_where=sa.text("state = 'running'")),
 )  # fmt: skip
 
 attempts = _table(

@@ -358,6 +358,7 @@ def _request(call: Call, value: Any, context: Context) -> Request:
         query=operation.query(**query.values),
         body=None if operation.body is None else operation.body(**body.values),
         if_match=_if_match(call) if operation.if_match else None,
+        context=context,
     )
 
 

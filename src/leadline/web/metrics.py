@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_DELIVERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 36_000, 360_000)
+WORKSPACES_MAX = 200
 
 
 class Metrics:
@@ -25,12 +29,30 @@ class Metrics:
         self._attempts = Counter(
             "leadline_webhook_attempts", "Webhook attempts by result.", ["result"], registry=self.registry
         )
-        self.deliveries_pending = Gauge(
-            "leadline_deliveries_pending", "Deliveries that are not finished.", registry=self.registry
+        self.delivery_seconds = Histogram(
+            "leadline_delivery_seconds",
+            "From applying an outcome to the receiver's success.",
+            buckets=_DELIVERY_SECONDS,
+            registry=self.registry,
         )
-        self.oldest_due_seconds = Gauge(
+        self.lease_takeovers = Counter(
+            "leadline_lease_takeovers", "Attempts begun by a worker that died.", registry=self.registry
+        )
+        self._pending = Gauge(
+            "leadline_deliveries_pending",
+            "Deliveries that are not finished.",
+            ["workspace_id"],
+            registry=self.registry,
+        )
+        self._oldest_due = Gauge(
             "leadline_deliveries_oldest_due_seconds",
             "How long the oldest due delivery has waited.",
+            ["workspace_id"],
+            registry=self.registry,
+        )
+        self.drift = Gauge(
+            "leadline_deliveries_drift",
+            "Deliveries promised by applied outcomes, less those there are; looked at every five minutes.",
             registry=self.registry,
         )
         self.streams = Gauge("leadline_event_streams", "Open event streams.", registry=self.registry)
@@ -43,6 +65,14 @@ class Metrics:
     def attempt(self, error: str | None) -> None:
         """Count one webhook attempt; `error` is its class, None a success."""
         self._attempts.labels(error or "succeeded").inc()
+
+    def backlogs(self, backlogs: Sequence[tuple[str, int, int]], now_ms: int) -> None:
+        """What waits: (workspace_id, pending, first due in Unix ms). The longest of them, so that it stays bounded."""
+        self._pending.clear()
+        self._oldest_due.clear()
+        for workspace_id, pending, due_at in sorted(backlogs, key=lambda each: -each[1])[:WORKSPACES_MAX]:
+            self._pending.labels(workspace_id).set(pending)
+            self._oldest_due.labels(workspace_id).set(max(0, now_ms - due_at) / 1000)
 
     def text(self) -> bytes:
         """Everything, in the text format 0.0.4."""

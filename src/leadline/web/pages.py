@@ -12,7 +12,7 @@ import msgspec
 from leadline.clock import Clock
 from leadline.domain.errors import LeadlineError, Unauthorized
 from leadline.store.database import Database
-from leadline.store.deliveries import backlog
+from leadline.store.deliveries import backlogs
 from leadline.web.app import Page
 from leadline.web.metrics import Metrics
 
@@ -73,12 +73,9 @@ class Pages:
         if self._metrics_token and not self._may_see_metrics(scope):
             raise Unauthorized("Metrics need the header Authorization: Bearer <metrics token>.")
         try:
-            pending, oldest_due = await self._database.read(backlog)
+            self._metrics.backlogs(await self._database.read(backlogs), self._clock.now_ms())
         except LeadlineError:
-            pending, oldest_due = -1, None
-        waited_ms = 0 if oldest_due is None else max(0, self._clock.now_ms() - oldest_due)
-        self._metrics.deliveries_pending.set(pending)
-        self._metrics.oldest_due_seconds.set(waited_ms / 1000)
+            self._metrics.backlogs([], 0)  # the rest is known all the same
         await send_page(send, 200, self._metrics.text(), b"text/plain; version=0.0.4; charset=utf-8")
 
     def _may_see_metrics(self, scope: Scope) -> bool:

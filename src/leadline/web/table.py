@@ -40,6 +40,7 @@ class Context:
     """What the rules of input need to know of this server."""
 
     url_rules: UrlRules
+    webhook_timeout_seconds: int = 15
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class Request:
     query: Any
     body: Any
     if_match: str | None
+    context: Context
 
     @property
     def workspace_id(self) -> str:
@@ -136,6 +138,8 @@ class Routes:
                 methods[operation.method] = operation
                 return
         same_length.append((pattern, names, {operation.method: operation}))
+        # A word of ours comes before a parameter that would take it for an id.
+        same_length.sort(key=lambda known: known[0].count(None))
 
     def find(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
         """The operations of a path by method, and its parameters; None when there is no such path."""

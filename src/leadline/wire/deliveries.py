@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from leadline.wire.common import Answer, Body, Page, Time, TimeInput, Uuid, UuidInput
 
@@ -77,6 +77,91 @@ class DeliveryAnswer(Answer, frozen=True, kw_only=True):
 class DeliveriesAnswer(Answer, frozen=True, kw_only=True):
     deliveries: list[DeliverySummary]
     next_cursor: str | None
+
+
+EndpointStateName = Literal["active", "paused", "disabled"]
+
+
+class EndpointChange(Body, frozen=True, kw_only=True):
+    """Only the fields sent change; null takes a rate limit or a timeout of its own away."""
+
+    state: EndpointStateName | UnsetType = UNSET
+    max_concurrency: (
+        Annotated[int, Meta(ge=1, le=1000, description="Attempts under way at once, in all processes.")]
+        | UnsetType
+    ) = UNSET
+    rate_limit_per_second: Annotated[float, Meta(gt=0, le=10000)] | UnsetType | None = UNSET
+    timeout_seconds: Annotated[int, Meta(ge=1, le=30)] | UnsetType | None = UNSET
+
+
+class EndpointHealth(Struct, frozen=True, kw_only=True):
+    """How the endpoint does, without counting history."""
+
+    success_rate: Annotated[
+        float | None,
+        Meta(description="Of the attempts of the last 24 hours, 0-1; null when there were none."),
+    ]
+    succeeded_last_day: int
+    failed_last_day: int
+    succeeded_total: int
+    failed_total: int
+    failures_in_a_row: int
+    failing_since: Time | None
+    last_success_at: Time | None
+    last_failure_at: Time | None
+    last_failure: str | None
+    next_probe_at: Annotated[Time | None, Meta(description="Set while it is probed one request at a time.")]
+
+
+class EndpointView(Struct, frozen=True, kw_only=True):
+    endpoint_id: Uuid
+    webhook_url: str
+    state: EndpointStateName
+    state_reason: str | None
+    max_concurrency: int
+    rate_limit_per_second: float | None
+    timeout_seconds: int
+    backlog: Annotated[int, Meta(description="Deliveries that are not finished.")]
+    health: EndpointHealth
+    created_at: Time
+    updated_at: Time
+
+
+class EndpointAnswer(Answer, frozen=True, kw_only=True):
+    endpoint: EndpointView
+
+
+class EndpointsAnswer(Answer, frozen=True, kw_only=True):
+    endpoints: list[EndpointView]
+    next_cursor: str | None
+
+
+class ReplayBody(Body, frozen=True, kw_only=True):
+    """Which deliveries to send again: those created in [since, until)."""
+
+    since: TimeInput
+    until: TimeInput | None = None
+    states: Annotated[list[DeliveryStateName], Meta(description="`exhausted` when left out.")] | None = None
+    outcome_id: UuidInput | None = None
+    endpoint_id: UuidInput | None = None
+
+
+class Replay(Struct, frozen=True, kw_only=True):
+    replay_id: Uuid
+    state: Literal["running", "done", "canceled"]
+    since: Time
+    until: Time
+    states: list[DeliveryStateName]
+    outcome_id: Uuid | None
+    endpoint_id: Uuid | None
+    matched: Annotated[int, Meta(description="Deliveries looked at so far that it is about.")]
+    requeued: Annotated[int, Meta(description="Of those, how many were made due again.")]
+    created_at: Time
+    finished_at: Time | None
+
+
+class ReplayAnswer(Answer, frozen=True, kw_only=True):
+    replay: Replay
 
 
 class SecretAnswer(Answer, frozen=True, kw_only=True):

@@ -35,10 +35,7 @@ class OutcomeBody(Body, frozen=True, kw_only=True):
     ) = None
     remove_from_smart_lists: RemoveFromSmartLists | None = None
     webhook_url: (
-        Annotated[
-            str, Meta(description="Absolute http or https URL; required for an `action`.")
-        ]
-        | None
+        Annotated[str, Meta(description="Absolute http or https URL; required for an `action`.")] | None
     ) = None
 
 

@@ -6,6 +6,7 @@ from leadline.web.api import (
     calls,
     contacts,
     deliveries,
+    endpoints,
     events,
     outcomes,
     smart_lists,
@@ -20,5 +21,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *calls.OPERATIONS,
     *events.OPERATIONS,
     *deliveries.OPERATIONS,
+    *endpoints.OPERATIONS,
     *workspaces.OPERATIONS,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from leadline.store.columns import blob, flag, identifier, integer, text
+from leadline.store.columns import blob, flag, identifier, integer, number, text
 
 revision = "0001"
 down_revision = None
@@ -20,11 +20,13 @@ def upgrade() -> None:
     _endpoints()
     _events()
     _idempotency_keys()
+    _replays()
     _smart_lists()
     _tokens()
     _webhook_secrets()
     _calls()
     _deliveries()
+    _endpoint_hours()
     _list_moves()
     _memberships()
     _outcomes()
@@ -117,9 +119,35 @@ def _endpoints() -> None:
         sa.Column("endpoint_id", identifier(), nullable=False),
         sa.Column("webhook_url", text(), nullable=False),
         sa.Column("url_hash", text(), nullable=False),
+        sa.Column("state", text(), nullable=False),
+        sa.Column("state_reason", text(), nullable=True),
+        sa.Column("max_concurrency", integer(), nullable=False),
+        sa.Column("rate_limit_per_second", number(), nullable=True),
+        sa.Column("timeout_seconds", integer(), nullable=True),
+        sa.Column("failures_in_a_row", integer(), nullable=False),
+        sa.Column("probe_at", integer(), nullable=True),
+        sa.Column("failing_since", integer(), nullable=True),
+        sa.Column("bucket_tokens", number(), nullable=True),
+        sa.Column("bucket_at", integer(), nullable=True),
+        sa.Column("succeeded_count", integer(), nullable=False),
+        sa.Column("failed_count", integer(), nullable=False),
+        sa.Column("last_success_at", integer(), nullable=True),
+        sa.Column("last_failure_at", integer(), nullable=True),
+        sa.Column("last_failure", text(), nullable=True),
         sa.Column("created_at", integer(), nullable=False),
         sa.Column("updated_at", integer(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "endpoint_id", name="pk_endpoints"),
+        sa.CheckConstraint(
+            "failures_in_a_row >= 0 AND (failures_in_a_row > 0) = (failing_since IS NOT NULL)",
+            name=op.f("ck_endpoints_failures"),
+        ),
+        sa.CheckConstraint("max_concurrency BETWEEN 1 AND 1000", name=op.f("ck_endpoints_max_concurrency")),
+        sa.CheckConstraint(
+            "rate_limit_per_second > 0 AND rate_limit_per_second <= 10000",
+            name=op.f("ck_endpoints_rate_limit"),
+        ),
+        sa.CheckConstraint("state IN ('active', 'paused', 'disabled')", name=op.f("ck_endpoints_state")),
+        sa.CheckConstraint("timeout_seconds BETWEEN 1 AND 30", name=op.f("ck_endpoints_timeout")),
         sa.ForeignKeyConstraint(
             ["workspace_id"],
             ["workspaces.workspace_id"],
@@ -186,6 +214,42 @@ def _idempotency_keys() -> None:
     )
     op.create_index(
         "ix_idempotency_keys_created_at", "idempotency_keys", ["workspace_id", "created_at"], unique=False
+    )
+
+
+def _replays() -> None:
+    op.create_table(
+        "replays",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("replay_id", identifier(), nullable=False),
+        sa.Column("state", text(), nullable=False),
+        sa.Column("since", integer(), nullable=False),
+        sa.Column("until", integer(), nullable=False),
+        sa.Column("states", text(), nullable=False),
+        sa.Column("outcome_id", identifier(), nullable=True),
+        sa.Column("endpoint_id", identifier(), nullable=True),
+        sa.Column("matched", integer(), nullable=False),
+        sa.Column("requeued", integer(), nullable=False),
+        sa.Column("after_at", integer(), nullable=False),
+        sa.Column("after_id", identifier(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("finished_at", integer(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "replay_id", name="pk_replays"),
+        sa.CheckConstraint("requeued BETWEEN 0 AND matched", name=op.f("ck_replays_counts")),
+        sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name=op.f("ck_replays_finished")),
+        sa.CheckConstraint("state IN ('running', 'done', 'canceled')", name=op.f("ck_replays_state")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_replays_workspace_id"
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_replays_running",
+        "replays",
+        ["workspace_id", "created_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
     )
 
 
@@ -416,7 +480,7 @@ def _deliveries() -> None:
     op.create_index(
         "ix_deliveries_due",
         "deliveries",
-        ["workspace_id", "due_at", "delivery_id"],
+        ["workspace_id", "endpoint_id", "due_at", "delivery_id"],
         unique=False,
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
@@ -426,6 +490,22 @@ def _deliveries() -> None:
         "deliveries",
         ["workspace_id", "endpoint_id", "created_at"],
         unique=False,
+    )
+    op.create_index(
+        "ix_deliveries_kept",
+        "deliveries",
+        ["workspace_id", "finished_at"],
+        unique=False,
+        sqlite_where=sa.text("payload IS NOT NULL AND finished_at IS NOT NULL"),
+        postgresql_where=sa.text("payload IS NOT NULL AND finished_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_deliveries_leased",
+        "deliveries",
+        ["workspace_id", "endpoint_id", "lease_id", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("lease_id IS NOT NULL"),
+        postgresql_where=sa.text("lease_id IS NOT NULL"),
     )
     op.create_index(
         "ix_deliveries_outcome_id_created_at",
@@ -438,6 +518,25 @@ def _deliveries() -> None:
         "deliveries",
         ["workspace_id", "state", "created_at", "delivery_id"],
         unique=False,
+    )
+
+
+def _endpoint_hours() -> None:
+    op.create_table(
+        "endpoint_hours",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("endpoint_id", identifier(), nullable=False),
+        sa.Column("hour", integer(), nullable=False),
+        sa.Column("succeeded_count", integer(), nullable=False),
+        sa.Column("failed_count", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "endpoint_id", "hour", name="pk_endpoint_hours"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "endpoint_id"],
+            ["endpoints.workspace_id", "endpoints.endpoint_id"],
+            ondelete="CASCADE",
+            name="fk_endpoint_hours_workspace_id_endpoint_id",
+        ),
+        sqlite_strict=True,
     )
 
 

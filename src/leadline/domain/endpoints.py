@@ -1,0 +1,98 @@
+"""The life of an endpoint: how many attempts it may have at once, its breaker, and when it is given up. Pure.
+
+Contract § 8: an endpoint that keeps failing is probed one request at a time, and disabled after five days of
+nothing but failure. Waiting costs a delivery no attempt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# Ours: the contract says "keeps failing".
+BREAKER_FAILURES = 10
+PROBE_WAIT_MS_FIRST = 1_000
+PROBE_WAIT_MS_MAX = 60_000
+DISABLE_AFTER_MS = 5 * 86_400_000
+
+MAX_CONCURRENCY_DEFAULT = 10
+GONE = 410
+
+
+class EndpointState(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The breaker's memory. `failing_since` and `probe_at` in Unix ms, None while all is well."""
+
+    failures_in_a_row: int = 0
+    failing_since: int | None = None
+    probe_at: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether only probes go out."""
+        return self.failures_in_a_row >= BREAKER_FAILURES
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A token bucket of one second's worth (at least one): what was left at a moment."""
+
+    per_second: float
+    tokens: float | None = None
+    at_ms: int | None = None
+
+    def filled(self, now_ms: int) -> float:
+        """What is in it now. A clock that steps back takes nothing away."""
+        burst = max(1.0, self.per_second)
+        if self.tokens is None or self.at_ms is None:
+            return burst
+        return min(burst, self.tokens + max(0, now_ms - self.at_ms) * self.per_second / 1000)
+
+
+HEALTHY = Health()
+
+
+def after_attempts(health: Health, *, succeeded: int, failed: int, now_ms: int) -> Health:
+    """The health after attempts that ended at about the same time: one success among them proves it is there."""
+    if succeeded or not failed:
+        return HEALTHY if succeeded else health
+    failures = health.failures_in_a_row + failed
+    since = now_ms if health.failing_since is None else health.failing_since
+    return Health(failures, since, now_ms + probe_wait_ms(failures) if failures >= BREAKER_FAILURES else None)
+
+
+def probe_wait_ms(failures_in_a_row: int) -> int:
+    """How long until the next probe: doubles with each that fails, up to a minute."""
+    doublings = min(failures_in_a_row - BREAKER_FAILURES, 16)
+    return min(PROBE_WAIT_MS_MAX, PROBE_WAIT_MS_FIRST << max(0, doublings))
+
+
+def is_hopeless(health: Health, now_ms: int) -> bool:
+    """Whether there has been nothing but failure for five days."""
+    return health.failing_since is not None and now_ms - health.failing_since >= DISABLE_AFTER_MS
+
+
+def room(
+    *,
+    state: EndpointState,
+    health: Health,
+    in_flight: int,
+    max_concurrency: int,
+    bucket: Bucket | None,
+    now_ms: int,
+) -> int:
+    """How many more attempts may begin now."""
+    if state is not EndpointState.ACTIVE:
+        return 0
+    if health.is_open:
+        probe_is_due = health.probe_at is None or now_ms >= health.probe_at
+        free = 1 if in_flight == 0 and probe_is_due else 0
+    else:
+        free = max(0, max_concurrency - in_flight)
+    return free if bucket is None else min(free, int(bucket.filled(now_ms)))
