@@ -1,0 +1,268 @@
+"""What only SQLite does: one file, one writer, and a disk that may fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from leadline.clock import Clock
+from leadline.domain.errors import Unavailable
+from leadline.store import sqlite
+from leadline.store.database import Tx
+from leadline.store.migrating import migrate, sqlite_path
+from leadline.store.sqlite import DatabaseInUse, SqliteDatabase, connect
+from leadline.store.sqlite_driver import driver
+from store.databases import Opened, add_agent, agents, opened_database, statement
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'own.db'}"
+    await migrate(url)
+    return url
+
+
+def pragma(connection: object, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]  # type: ignore[attr-defined]
+
+
+async def test_both_connections_are_durable_and_keep_foreign_keys(url: str) -> None:
+    async with opened_database(url) as opened:
+        database = opened.database
+        assert isinstance(database, SqliteDatabase)
+        for connection in (database._write_connection, database._read_connection):
+            assert pragma(connection, "journal_mode") == "wal"
+            assert pragma(connection, "synchronous") == 2  # FULL
+            assert pragma(connection, "foreign_keys") == 1
+            assert pragma(connection, "trusted_schema") == 0
+        assert pragma(database._read_connection, "query_only") == 1
+
+
+def test_the_sqlite_in_use_is_free_of_the_wal_reset_bug() -> None:
+    assert driver.sqlite_version_info >= sqlite.VERSION_MIN >= (3, 51, 3)
+
+
+async def test_an_sqlite_that_can_lose_data_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "VERSION_MIN", (99, 0, 0))
+    with pytest.raises(RuntimeError, match="can lose data"):
+        await SqliteDatabase(sqlite_path(url), clock=Clock()).open()
+
+
+async def test_a_second_process_cannot_take_the_file_until_the_first_lets_go(url: str) -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from leadline.clock import Clock\n"
+        "from leadline.store.sqlite import DatabaseInUse, SqliteDatabase\n"
+        "database = SqliteDatabase(sys.argv[1], clock=Clock(), exclusive=True)\n"
+        "try:\n"
+        "    asyncio.run(database.open())\n"
+        "except DatabaseInUse:\n"
+        "    sys.exit(7)\n"
+    )
+
+    def try_elsewhere() -> int:
+        return subprocess.run([sys.executable, "-c", code, sqlite_path(url)], check=False).returncode
+
+    async with opened_database(url, exclusive=True):
+        with pytest.raises(DatabaseInUse, match="in use"):
+            await SqliteDatabase(sqlite_path(url), clock=Clock(), exclusive=True).open()
+        assert await asyncio.to_thread(try_elsewhere) == 7
+    assert await asyncio.to_thread(try_elsewhere) == 0
+
+
+async def test_the_command_line_may_write_beside_the_server(url: str) -> None:
+    async with opened_database(url, exclusive=True) as server, opened_database(url) as command:
+        await asyncio.gather(
+            *(
+                each.database.write(lambda tx, e=each, n=n: add_agent(tx, e.workspace_id, f"{n:02}"))  # type: ignore[misc]
+                for n in range(40)
+                for each in (server, command)
+            )
+        )
+        for each in (server, command):
+            assert len(await agents(server.database, each.workspace_id)) == 40
+
+
+class HeldWriter:
+    """The writer's thread, busy with one operation until it is let go."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+        self._go, self._busy = threading.Event(), threading.Event()
+
+    async def __aenter__(self) -> HeldWriter:
+        self._task = asyncio.create_task(self._opened.database.write(self._hold))
+        await asyncio.to_thread(self._busy.wait, 20)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._go.set()
+        await self._task
+
+    async def _hold(self, tx: Tx) -> None:
+        self._busy.set()
+        assert self._go.wait(60)
+
+
+async def test_a_full_queue_answers_unavailable_and_forgets_nothing_it_took(url: str) -> None:
+    async with opened_database(url) as opened:
+        async with HeldWriter(opened):
+            taken = [
+                asyncio.create_task(
+                    opened.database.write(lambda tx, n=n: add_agent(tx, opened.workspace_id, f"{n:04}"))  # type: ignore[misc]
+                )
+                for n in range(sqlite.QUEUE_MAX)
+            ]
+            await asyncio.sleep(0)  # each task runs until it waits
+            with pytest.raises(Unavailable) as refused:
+                await opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "one too many"))
+            assert refused.value.retry_after_seconds
+        await asyncio.gather(*taken)
+        names = await agents(opened.database, opened.workspace_id)
+        assert names == [f"{n:04}" for n in range(sqlite.QUEUE_MAX)]
+
+
+async def test_writes_that_wait_together_share_a_commit(url: str) -> None:
+    async with opened_database(url) as opened:
+        commits: list[str] = []
+        assert isinstance(opened.database, SqliteDatabase)
+        async with HeldWriter(opened):
+            opened.database._write_connection.set_trace_callback(
+                lambda text: commits.append(text) if text == "COMMIT" else None
+            )
+            writes = [
+                asyncio.create_task(
+                    opened.database.write(lambda tx, n=n: add_agent(tx, opened.workspace_id, f"{n:03}"))  # type: ignore[misc]
+                )
+                for n in range(sqlite.BATCH_MAX + 1)
+            ]
+            await asyncio.sleep(0)
+        await asyncio.gather(*writes)
+        opened.database._write_connection.set_trace_callback(None)
+        # The held one, a full batch, and the one that did not fit.
+        assert len(commits) == 3
+
+
+async def test_a_caller_who_goes_away_stops_nobody(url: str) -> None:
+    async with opened_database(url) as opened:
+        async with HeldWriter(opened):
+            gone = asyncio.create_task(opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "gone")))
+            stays = asyncio.create_task(opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "stays")))
+            await asyncio.sleep(0)
+            gone.cancel()
+        await stays
+        assert "stays" in await agents(opened.database, opened.workspace_id)
+
+
+FILL = statement(
+    "INSERT INTO idempotency_keys (workspace_id, idempotency_key, fingerprint, status, body, created_at)"
+    " VALUES (:workspace_id, :key, 'f', 200, zeroblob(:body_bytes), :created_at)"
+)
+
+
+async def fill(tx: Tx, workspace_id: str, key: str, body_bytes: int) -> None:
+    await tx.run(FILL, workspace_id=workspace_id, key=key, body_bytes=body_bytes, created_at=tx.now_ms)
+
+
+async def test_a_full_disk_makes_writes_unavailable_until_there_is_room(url: str) -> None:
+    async with opened_database(url) as opened:
+        database = opened.database
+        assert isinstance(database, SqliteDatabase)
+        pages = database._write_connection.execute("PRAGMA page_count").fetchone()[0]
+        database._write_connection.execute(f"PRAGMA max_page_count={pages + 10}")
+        small = (database.write(lambda tx: add_agent(tx, opened.workspace_id, "same batch")) for _ in range(1))
+        answers = await asyncio.gather(
+            database.write(lambda tx: fill(tx, opened.workspace_id, "large", 1_000_000)),
+            *small,
+            return_exceptions=True,
+        )
+        assert isinstance(answers[0], Unavailable)
+        assert await agents(database, opened.workspace_id) == (["same batch"] if answers[1] is None else [])
+        # What still fits is taken.
+        await database.write(lambda tx: add_agent(tx, opened.workspace_id, "small"))
+        database._write_connection.execute("PRAGMA max_page_count=1073741823")
+        await database.write(lambda tx: fill(tx, opened.workspace_id, "large", 1_000_000))
+        assert await database.healthy() is None
+
+
+BROKEN_DISK = """
+import asyncio, json, resource, signal, sys
+from leadline.domain.errors import Unavailable
+from store.databases import add_agent, opened_database
+from store.test_sqlite import fill
+
+async def main(url):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    acknowledged, refused = [], []
+    async with opened_database(url) as opened:
+        print(json.dumps(opened.workspace_id), flush=True)
+        # From here on no file may grow beyond this: a write fails in the middle, as on a broken disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+        for number in range(60):
+            key = f"{number:03}"
+            try:
+                await opened.database.write(lambda tx: fill(tx, opened.workspace_id, key, 20_000))
+            except Unavailable:
+                refused.append(key)
+            else:
+                acknowledged.append(key)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        try:
+            await opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "after"))
+        except Unavailable as told:
+            after = told.message
+        else:
+            after = None
+        print(json.dumps([acknowledged, refused, after, await opened.database.healthy()]), flush=True)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_a_disk_that_fails_acknowledges_nothing_it_did_not_keep(url: str) -> None:
+    tests = str(Path(__file__).parent.parent)
+    code = f"import sys; sys.path.insert(0, {tests!r})\n{BROKEN_DISK}"
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code, url], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    workspace_id, (acknowledged, refused, after, health) = map(json.loads, done.stdout.splitlines())
+    assert acknowledged
+    assert refused
+    # What the disk holds after a failed write is unknown, so the process trusts it no more and says so.
+    assert "Restart" in after
+    assert "Restart" in health
+    connection = connect(sqlite_path(url))
+    rows = connection.execute("SELECT idempotency_key FROM idempotency_keys WHERE workspace_id = ?", (workspace_id,))
+    stored = {row[0] for row in rows.fetchall()}
+    assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    connection.close()
+    assert stored == set(acknowledged)
+    # And a new process goes on.
+    async with opened_database(url) as opened:
+        await opened.database.write(lambda tx: fill(tx, workspace_id, "again", 20_000))
+
+
+async def test_an_operation_cannot_wait_for_anything_but_its_transaction(url: str) -> None:
+    async def wait(tx: Tx) -> None:
+        await add_agent(tx, workspace_id, "waited")
+        await asyncio.sleep(0)
+
+    async with opened_database(url) as opened:
+        workspace_id = opened.workspace_id
+        with pytest.raises(RuntimeError, match="awaited something other"):
+            await opened.database.write(wait)
+        assert await agents(opened.database, workspace_id) == []
+
+
+async def test_a_read_cannot_write(url: str) -> None:
+    async with opened_database(url) as opened:
+        with pytest.raises(Unavailable):
+            await opened.database.read(lambda tx: add_agent(tx, opened.workspace_id, "sneaked"))
+        assert await agents(opened.database, opened.workspace_id) == []
