@@ -16,7 +16,7 @@ from leadline import __version__
 from leadline.clock import Clock
 from leadline.domain.access import Scope, parse_scopes
 from leadline.domain.addresses import AddressPolicy
-from leadline.domain.errors import LeadlineError
+from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.domain.outcomes import UrlRules
 from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
 from leadline.operations import maintenance
@@ -77,14 +77,25 @@ def secret_vault(settings: Settings) -> Vault:
         raise InvalidSetting(f"secret_key: {wrong}") from wrong
 
 
-def make_database(settings: Settings, *, exclusive: bool = False, listening: bool = True) -> Database:
-    """A database that is not open yet. `exclusive` is for who delivers: one process per SQLite file."""
+def make_database(
+    settings: Settings,
+    *,
+    exclusive: bool = False,
+    listening: bool = True,
+    on_failure: Callable[[str], None] | None = None,
+) -> Database:
+    """A database that is not open yet. `exclusive` is for who delivers: one process per SQLite file.
+
+    `on_failure` is told when a SQLite file can no longer be trusted; PostgreSQL looks after itself.
+    """
     url = settings.database_url
     vault = secret_vault(settings)
     if engine_of(url) is Engine.SQLITE:
         from leadline.store.sqlite import SqliteDatabase
 
-        return SqliteDatabase(sqlite_path(url), clock=Clock(), exclusive=exclusive, vault=vault)
+        return SqliteDatabase(
+            sqlite_path(url), clock=Clock(), exclusive=exclusive, vault=vault, on_failure=on_failure
+        )
     from leadline.store.postgresql import PostgresqlDatabase
 
     return PostgresqlDatabase(
@@ -185,7 +196,7 @@ class Runtime:
         if engine_of(self.settings.database_url) is Engine.SQLITE:
             Path(sqlite_path(self.settings.database_url)).parent.mkdir(parents=True, exist_ok=True)
         await migrate(self.settings.database_url)
-        self.database = make_database(self.settings, exclusive=True)
+        self.database = make_database(self.settings, exclusive=True, on_failure=self._fail)
         self._closers.append(self.database.close)
         await self.database.open()
         self.metrics = Metrics()
@@ -267,13 +278,21 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # Side by side: both have the same deadline.
-        delivering = asyncio.create_task(self.worker.stop(self.settings.shutdown_seconds))
+        # After a failure nothing can be recorded, so nothing is waited for.
+        grace_seconds = 0.0 if self.failed.is_set() else self.settings.shutdown_seconds
+        delivering = asyncio.create_task(self.worker.stop(grace_seconds))
         if self.server is not None:
             await self.server.stop()
         await delivering
         with contextlib.suppress(LeadlineError):
             await self._touch_once()
         await self._close()
+
+    def _fail(self, reason: str) -> None:
+        """End the process: whoever looks after it starts it again, from what the disk holds."""
+        if not self.failed.is_set():
+            log.critical("the database has failed: %s", reason)
+            self.failed.set()
 
     async def health(self) -> str | None:
         """What is wrong, None when nothing is; asked at most once a second."""
@@ -392,7 +411,11 @@ async def first_run(
 
 
 async def run_until_stopped(runtime: Runtime, started: Callable[[Runtime], Awaitable[None]]) -> None:
-    """Start, tell, and work until SIGTERM or SIGINT; then stop gracefully. Needs the main thread's loop."""
+    """Start, tell, and work until SIGTERM or SIGINT; then stop gracefully. Needs the main thread's loop.
+
+    Raises Unavailable when the database has failed for good; the process is to end with an error, so that
+    whoever supervises it starts it again.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -400,7 +423,16 @@ async def run_until_stopped(runtime: Runtime, started: Callable[[Runtime], Await
     await runtime.start()
     try:
         await started(runtime)
-        await stopping.wait()
+        await _first_of(stopping, runtime.failed)
         log.info("stopping")
     finally:
         await runtime.stop()
+    if runtime.failed.is_set():
+        raise Unavailable("The database has failed; see the log. A restart reads what the disk holds.")
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()

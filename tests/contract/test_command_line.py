@@ -231,13 +231,12 @@ def test_dev_fills_in_samples_and_lets_webhooks_go_to_loopback(
 
 
 def test_a_worker_delivers_alone_and_ends_with_0(
-    engine: str,
     make_server: Callable[..., Server],
     make_database: Callable[[str], str],
     receiver: Receiver,
     tmp_path: Path,
 ) -> None:
-    server = make_server(make_database(engine), LEADLINE_WEBHOOK_RETRY_SCHEDULE="1,0.2")
+    server = make_server(make_database("postgresql"), LEADLINE_WEBHOOK_RETRY_SCHEDULE="1,0.2")
     desk = Desk.open(server)
     receiver.answer_with(500)
     delivery_id = desk.applied(desk.call()["call_id"], desk.action(receiver.url)["outcome_id"])["delivery_id"]

@@ -116,7 +116,8 @@ def test_keys_replay_and_deliveries_go_on_after_a_restart(
     path, body = f"/calls/{call_id}/outcomes", {"outcome_id": outcome_id}
     first = desk.api.post(path, json=body, key=key)
     delivery_id = assert_done(first, 201)["applied"]["delivery_id"]
-    receiver.wait_for()
+    # Killed once the attempt is on record: an attempt in the air would hold its lease for up to 45 s (§ 8).
+    eventually(lambda: desk.read_delivery(delivery_id)["attempts"])
     server.kill()
     desk = desk.on(server.start())
     again = desk.api.post(path, json=body, key=key)

@@ -60,9 +60,7 @@ def test_a_scope_allows_itself_and_write_includes_read(held: Scope, needed: Scop
 
 
 @given(st.frozensets(st.sampled_from(Scope)), st.sampled_from(Scope), st.sampled_from(Scope))
-def test_one_more_scope_never_takes_anything_away(
-    held: frozenset[Scope], more: Scope, needed: Scope
-) -> None:
+def test_one_more_scope_never_takes_anything_away(held: frozenset[Scope], more: Scope, needed: Scope) -> None:
     assert allows(held | {more}, needed) or not allows(held, needed)
 
 
@@ -72,7 +70,9 @@ def test_scopes_are_read_by_their_names(scopes: list[Scope]) -> None:
     assert parse_scopes(["all", *scopes]) == ALL_SCOPES
 
 
-@pytest.mark.parametrize("name", ["", "ALL", "outcomes", "outcomes:", "outcomes:delete", " outcomes:read", "*"])
+@pytest.mark.parametrize(
+    "name", ["", "ALL", "outcomes", "outcomes:", "outcomes:delete", " outcomes:read", "*"]
+)
 def test_an_unknown_scope_is_named(name: str) -> None:
     with pytest.raises(UnknownScope, match=r"is no scope") as unknown:
         parse_scopes(["outcomes:read", name])

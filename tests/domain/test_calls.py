@@ -130,7 +130,7 @@ def test_a_disposition_is_required_exactly_as_the_table_says(
 
 @given(st.lists(st.sampled_from(CallState)))
 def test_a_line_that_is_up_outweighs_a_wrap_up(states: list[CallState]) -> None:
-    open_states = [state for state in states if state is not CallState.CLOSED]
+    open_states: list[CallState] = [state for state in states if state is not CallState.CLOSED]
     if any(state in RUNNING for state in open_states):
         wanted = AgentStatus.ON_CALL
     else:

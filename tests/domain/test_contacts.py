@@ -49,7 +49,9 @@ def test_a_number_is_e164_or_nothing_and_reads_as_itself(text: str, region: str)
         assert normalised_number(number, "US") == number
 
 
-@pytest.mark.parametrize(("region", "known"), [("US", True), ("us", False), ("ZZ", False), ("001", False), ("", False)])
+@pytest.mark.parametrize(
+    ("region", "known"), [("US", True), ("us", False), ("ZZ", False), ("001", False), ("", False)]
+)
 def test_a_region_is_an_upper_case_country(region: str, known: bool) -> None:
     assert is_region(region) is known
 

@@ -69,8 +69,10 @@ def broken(body: dict[str, Any]) -> set[str]:
     if order is not None and not (type(order) is int and -(2**31) <= order < 2**31):
         wrong.add("order")
     url = body.get("webhook_url")
-    if url in BAD_URLS or (url is not None and not isinstance(url, str)) or (
-        url is None and body.get("outcome_type") == "action"
+    if (
+        url in BAD_URLS
+        or (url is not None and not isinstance(url, str))
+        or (url is None and body.get("outcome_type") == "action")
     ):
         wrong.add("webhook_url")
     return wrong | broken_destination(body)
@@ -124,19 +126,27 @@ types = st.sampled_from(["action", "disposition"]) | st.sampled_from(["Action", 
 orders = st.sampled_from([0, 5, -(2**31), 2**31 - 1, None]) | st.sampled_from(
     [2**31, -(2**31) - 1, 10.0, True, "1", 10**400]
 )
-kinds = st.sampled_from(["none", "smart_list", "remove_from_smart_list", None]) | st.sampled_from(["", "list", 3])
+kinds = st.sampled_from(["none", "smart_list", "remove_from_smart_list", None]) | st.sampled_from(
+    ["", "list", 3]
+)
 list_ids = st.sampled_from([*UUID_FORMS, None]) | st.sampled_from(
     ["", "x", "{" + LIST + "}", "urn:uuid:" + LIST, 7, True]
 )
-removals = st.none() | st.fixed_dictionaries(
-    {},
-    optional={
-        "all": st.sampled_from([True, None, False, 1, "true"]),
-        "list_ids": st.none() | st.lists(list_ids, max_size=3) | wrong_types,
-        "some": st.just(True),
-    },
-) | wrong_types.filter(lambda value: value is not None)
-urls = st.sampled_from([URL, "http://example.com:8080/?a=1", None]) | st.sampled_from([*BAD_URLS, 5, True, [URL]])
+removals = (
+    st.none()
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "all": st.sampled_from([True, None, False, 1, "true"]),
+            "list_ids": st.none() | st.lists(list_ids, max_size=3) | wrong_types,
+            "some": st.just(True),
+        },
+    )
+    | wrong_types.filter(lambda value: value is not None)
+)
+urls = st.sampled_from([URL, "http://example.com:8080/?a=1", None]) | st.sampled_from(
+    [*BAD_URLS, 5, True, [URL]]
+)
 bodies = st.fixed_dictionaries(
     {},
     optional={

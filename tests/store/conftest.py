@@ -63,5 +63,3 @@ def shared_url(engine: str, make_url: Callable[[str], str]) -> str:
 @pytest.fixture
 def open_shared(shared_url: str) -> Callable[[], AbstractAsyncContextManager[Opened]]:
     return lambda: opened_database(shared_url)
-
-

@@ -71,5 +71,3 @@ async def insert(tx: Tx, table: str, values: Mapping[str, Any]) -> None:
     names = list(values)
     places = ", ".join(f":{name}" for name in names)
     await tx.run(statement(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"), **values)
-
-

@@ -34,8 +34,13 @@ GOOD: dict[str, Row] = {
                          "created_at": NOW},
     "smart_lists": {"smart_list_id": LIST, "smart_list_name": "L", "name_key": "l", "created_at": NOW,
                     "updated_at": NOW},
-    "endpoints": {"endpoint_id": ENDPOINT, "webhook_url": URL, "url_hash": "u", "created_at": NOW,
+    "endpoints": {"endpoint_id": ENDPOINT, "webhook_url": URL, "url_hash": "u", "state": "active",
+                  "max_concurrency": 10,
+                  "failures_in_a_row": 0, "succeeded_count": 0, "failed_count": 0, "created_at": NOW,
                   "updated_at": NOW},
+    "endpoint_hours": {"endpoint_id": ENDPOINT, "hour": 1, "succeeded_count": 0, "failed_count": 0},
+    "replays": {"replay_id": new_id(), "state": "running", "since": NOW, "until": NOW, "states": "[]", "matched": 1,
+                "requeued": 1, "after_at": NOW, "after_id": new_id(), "created_at": NOW},
     "outcomes": {"outcome_id": OUTCOME, "outcome_name": "O", "outcome_type": "action", "display_order": 0,
                  "destination_type": "none", "webhook_url": URL, "endpoint_id": ENDPOINT, "revision": 1,
                  "created_at": NOW, "updated_at": NOW},
@@ -68,6 +73,13 @@ BAD: dict[str, list[Row]] = {
                    {"name": None}],
     "idempotency_keys": [{"status": None}, {"body": None}],
     "smart_lists": [{"smart_list_name": ""}, {"smart_list_name": "x" * 121}],
+    "endpoints": [
+        {"state": "broken"}, {"max_concurrency": 0}, {"max_concurrency": 1_001}, {"rate_limit_per_second": 0},
+        {"rate_limit_per_second": 10_001}, {"timeout_seconds": 0}, {"timeout_seconds": 31},
+        {"failures_in_a_row": -1}, {"failures_in_a_row": 1}, {"failing_since": NOW},
+    ],
+    "endpoint_hours": [{"endpoint_id": new_id()}],
+    "replays": [{"state": "lost"}, {"state": "done"}, {"finished_at": NOW}, {"requeued": 2}, {"requeued": -1}],
     "outcomes": [
         {"outcome_name": ""}, {"outcome_name": "é" * 121}, {"outcome_type": "verb"}, {"display_order": 2**31},
         {"display_order": -(2**31) - 1}, {"webhook_url": None}, {"webhook_url": None, "endpoint_id": None},
@@ -107,6 +119,9 @@ BAD: dict[str, list[Row]] = {
     "events": [{"type": None}],
 }  # fmt: skip
 FINE: dict[str, list[Row]] = {
+    "endpoints": [{"failures_in_a_row": 1, "failing_since": NOW}, {"rate_limit_per_second": 0.5},
+                  {"state": "disabled", "timeout_seconds": 30}],
+    "replays": [{"state": "canceled", "finished_at": NOW, "requeued": 0}],
     "idempotency_keys": [{"status": None, "body": None}],
     "outcomes": [
         {"outcome_type": "disposition", "webhook_url": None, "endpoint_id": None},
@@ -148,7 +163,8 @@ async def insert_until(tx: Tx, table: str, changes: Row) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "changes"), [(table, row) for table, rows in FINE.items() for row in rows] + [(t, {}) for t in GOOD]
+    ("table", "changes"),
+    [(table, row) for table, rows in FINE.items() for row in rows] + [(t, {}) for t in GOOD],
 )
 async def test_a_row_that_can_be_is_taken(table: str, changes: Row, opened: Opened) -> None:
     with pytest.raises(Undone):

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline import ids
 from leadline.ids import NIL_ID, new_id, parse_id
 
 ID = "0190f3a0-1234-7abc-8def-00000000000a"
@@ -32,7 +31,7 @@ def test_ids_rise_while_time_stands_still_or_goes_back(
     monkeypatch: pytest.MonkeyPatch, step_back_ms: int
 ) -> None:
     at_ns = time.time_ns() - step_back_ms * 1_000_000
-    monkeypatch.setattr(ids.time, "time_ns", lambda: at_ns)
+    monkeypatch.setattr("leadline.ids.time.time_ns", lambda: at_ns)
     made = [new_id() for _ in range(10_000)]
     assert all(earlier < later for earlier, later in pairwise(made))
     assert all(UUID(each).version == 7 for each in made)
@@ -40,7 +39,7 @@ def test_ids_rise_while_time_stands_still_or_goes_back(
 
 def test_ids_of_many_threads_are_distinct_and_rise_in_each(monkeypatch: pytest.MonkeyPatch) -> None:
     at_ns = time.time_ns()
-    monkeypatch.setattr(ids.time, "time_ns", lambda: at_ns)
+    monkeypatch.setattr("leadline.ids.time.time_ns", lambda: at_ns)
     made: list[list[str]] = [[] for _ in range(8)]
     start = threading.Barrier(len(made))
 
@@ -68,7 +67,7 @@ def test_every_spelling_of_an_id_is_read_as_one(value: UUID) -> None:
     "text",
     [
         "", "x", "{" + ID + "}", "urn:uuid:" + ID, ID + "\n", " " + ID, ID[:-1], ID + "0",
-        ID.replace("-", "", 1), ID.replace("-", "_"), "٠" + ID[1:], "0" * 31 + "g", ID[:8] + ID[9:13] + ID[13:],
+        ID.replace("-", "", 1), ID.replace("-", "_"), "\u0660" + ID[1:], "0" * 31 + "g", ID[:8] + ID[9:13] + ID[13:],
     ],
 )  # fmt: skip
 def test_no_other_text_is_an_id(text: str) -> None:

@@ -91,8 +91,10 @@ def _definitions(connection: sa.Connection) -> list[str]:
     else:
         statements = (
             "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
-            "SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint"
-            " WHERE connamespace = 'public'::regnamespace",
+            (
+                "SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint"
+                " WHERE connamespace = 'public'::regnamespace"
+            ),
         )
     rows = [row[0] for text in statements for row in connection.execute(sa.text(text))]
     return sorted(row for row in rows if "alembic" not in row and "sqlite_" not in row)
@@ -123,19 +125,19 @@ def test_every_table_is_strict_on_sqlite(make_url: Callable[[str], str]) -> None
 
 @each_table
 def test_the_workspace_leads_every_key(table: sa.Table) -> None:
-    assert [column.name for column in table.primary_key.columns][0] == "workspace_id"
+    assert next(iter(table.primary_key.columns)).name == "workspace_id"
     for constraint in table.constraints:
         if isinstance(constraint, sa.UniqueConstraint | sa.ForeignKeyConstraint):
-            assert list(constraint.columns)[0].name == "workspace_id", constraint
+            assert next(iter(constraint.columns)).name == "workspace_id", constraint
         if isinstance(constraint, sa.ForeignKeyConstraint):
             assert constraint.elements[0].target_fullname.endswith(".workspace_id"), constraint
     for index in table.indexes:
-        assert list(index.columns)[0].name == "workspace_id", index
+        assert next(iter(index.columns)).name == "workspace_id", index
 
 
 @each_table
 def test_every_name_fits_both_engines_and_none_is_left_to_them(table: sa.Table) -> None:
-    names = [part.name for part in (*table.constraints, *table.indexes)]
+    names = [part.name for part in table.constraints] + [index.name for index in table.indexes]
     assert None not in names
     assert all(len(str(name)) <= 63 for name in names)
     assert len(set(names)) == len(names)
@@ -161,7 +163,9 @@ async def test_migrating_again_changes_nothing(empty_url: str) -> None:
 
 
 def test_many_processes_may_migrate_at_once(empty_url: str) -> None:
-    code = "import asyncio, sys; from leadline.store.migrating import migrate; asyncio.run(migrate(sys.argv[1]))"
+    code = (
+        "import asyncio, sys; from leadline.store.migrating import migrate; asyncio.run(migrate(sys.argv[1]))"
+    )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, empty_url], stderr=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -192,7 +196,9 @@ async def test_a_migration_that_fails_leaves_nothing(empty_url: str) -> None:
     assert await current_revision(empty_url) is None
 
 
-@pytest.mark.parametrize("url", ["", "sqlite:///", "sqlite://x", "mysql://h/d", "leadline.db", "postgresql:/x"])
+@pytest.mark.parametrize(
+    "url", ["", "sqlite:///", "sqlite://x", "mysql://h/d", "leadline.db", "postgresql:/x"]
+)
 def test_a_url_of_no_database_is_refused(url: str) -> None:
     with pytest.raises(InvalidDatabaseUrl):
         engine_of(url)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -96,7 +97,7 @@ class HeldWriter:
         self._opened = opened
         self._go, self._busy = threading.Event(), threading.Event()
 
-    async def __aenter__(self) -> HeldWriter:
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._opened.database.write(self._hold))
         await asyncio.to_thread(self._busy.wait, 20)
         return self
@@ -152,8 +153,12 @@ async def test_writes_that_wait_together_share_a_commit(url: str) -> None:
 async def test_a_caller_who_goes_away_stops_nobody(url: str) -> None:
     async with opened_database(url) as opened:
         async with HeldWriter(opened):
-            gone = asyncio.create_task(opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "gone")))
-            stays = asyncio.create_task(opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "stays")))
+            gone = asyncio.create_task(
+                opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "gone"))
+            )
+            stays = asyncio.create_task(
+                opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "stays"))
+            )
             await asyncio.sleep(0)
             gone.cancel()
         await stays
@@ -176,7 +181,9 @@ async def test_a_full_disk_makes_writes_unavailable_until_there_is_room(url: str
         assert isinstance(database, SqliteDatabase)
         pages = database._write_connection.execute("PRAGMA page_count").fetchone()[0]
         database._write_connection.execute(f"PRAGMA max_page_count={pages + 10}")
-        small = (database.write(lambda tx: add_agent(tx, opened.workspace_id, "same batch")) for _ in range(1))
+        small = (
+            database.write(lambda tx: add_agent(tx, opened.workspace_id, "same batch")) for _ in range(1)
+        )
         answers = await asyncio.gather(
             database.write(lambda tx: fill(tx, opened.workspace_id, "large", 1_000_000)),
             *small,
@@ -229,7 +236,12 @@ async def test_a_disk_that_fails_acknowledges_nothing_it_did_not_keep(url: str) 
     tests = str(Path(__file__).parent.parent)
     code = f"import sys; sys.path.insert(0, {tests!r})\n{BROKEN_DISK}"
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", code, url], check=False, capture_output=True, text=True, timeout=60
+        subprocess.run,
+        [sys.executable, "-c", code, url],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     workspace_id, (acknowledged, refused, after, health) = map(json.loads, done.stdout.splitlines())
@@ -239,7 +251,9 @@ async def test_a_disk_that_fails_acknowledges_nothing_it_did_not_keep(url: str) 
     assert "Restart" in after
     assert "Restart" in health
     connection = connect(sqlite_path(url))
-    rows = connection.execute("SELECT idempotency_key FROM idempotency_keys WHERE workspace_id = ?", (workspace_id,))
+    rows = connection.execute(
+        "SELECT idempotency_key FROM idempotency_keys WHERE workspace_id = ?", (workspace_id,)
+    )
     stored = {row[0] for row in rows.fetchall()}
     assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     connection.close()

@@ -11,10 +11,15 @@ import pytest
 from leadline.domain.errors import OutcomeNotFound, Unavailable
 from leadline.ids import new_id
 from leadline.store.database import Conflict, Signal, Tx
+from leadline.store.postgresql import PostgresqlDatabase
 from store.databases import Opened, add_agent, agents, insert, opened_database, statement
 
-GET_AGENT = statement("SELECT agent_id FROM agents WHERE workspace_id = :workspace_id AND agent_id = :agent_id")
+GET_AGENT = statement(
+    "SELECT agent_id FROM agents WHERE workspace_id = :workspace_id AND agent_id = :agent_id"
+)
 DELETE_AGENTS = statement("DELETE FROM agents WHERE workspace_id = :workspace_id")
+
+PATIENCE_SECONDS = 20
 
 
 class Refused(Exception):
@@ -189,7 +194,9 @@ async def test_a_closed_database_is_unavailable(shared_url: str) -> None:
 async def test_closing_waits_for_what_was_taken(shared_url: str) -> None:
     async with opened_database(shared_url) as opened:
         late = [
-            asyncio.create_task(opened.database.write(lambda tx, n=n: add_agent(tx, opened.workspace_id, f"{n:02}")))  # type: ignore[misc]
+            asyncio.create_task(
+                opened.database.write(lambda tx, n=n: add_agent(tx, opened.workspace_id, f"{n:02}"))  # type: ignore[misc]
+            )
             for n in range(50)
         ]
         await asyncio.sleep(0)
@@ -200,6 +207,26 @@ async def test_closing_waits_for_what_was_taken(shared_url: str) -> None:
     # What was not acknowledged may have been kept all the same: a commit's fate can be unknown.
     assert set(acknowledged) <= set(stored)
     assert [answer for answer in answers if not (answer is None or isinstance(answer, Unavailable))] == []
+
+
+@pytest.mark.parametrize("ticks", range(4))
+async def test_closing_ends_also_in_the_moment_of_a_signal(shared_url: str, ticks: int) -> None:
+    """A hang here is the bug: the task that sends signals had missed that it was canceled."""
+    async with opened_database(shared_url) as opened:
+        workspace_id = opened.workspace_id
+
+        async def write(tx: Tx) -> None:
+            tx.signal(Signal.EVENTS, workspace_id)
+            await add_agent(tx, workspace_id, "a")
+
+        await asyncio.sleep(0.1)  # until the connection for signals is there
+        await opened.database.write(write)
+        if isinstance(opened.database, PostgresqlDatabase):
+            opened.database._has_unsent.set()  # in this very tick
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await opened.database.close()
 
 
 async def test_values_come_back_as_they_went_in(opened: Opened) -> None:

@@ -51,7 +51,13 @@ def test_every_operation_is_found_by_its_method_and_path(operation: Operation) -
 @each_operation
 def test_no_other_path_is_taken_for_an_operation(operation: Operation) -> None:
     path = re.sub(r"\{\w+\}", ID, operation.path)
-    for wrong in (path + "/", path + "/" + ID + "/x", "/" + path, path.removeprefix("/phone-system"), path.upper()):
+    for wrong in (
+        path + "/",
+        path + "/" + ID + "/x",
+        "/" + path,
+        path.removeprefix("/phone-system"),
+        path.upper(),
+    ):
         found = ROUTES.find(wrong)
         assert found is None or operation not in found[0].values()
 
@@ -114,7 +120,9 @@ def test_a_scope_reads_for_get_and_writes_for_what_writes(operation: Operation) 
 
 
 @each_operation
-def test_a_key_is_required_where_the_contract_says_and_honoured_on_every_other_write(operation: Operation) -> None:
+def test_a_key_is_required_where_the_contract_says_and_honoured_on_every_other_write(
+    operation: Operation,
+) -> None:
     if operation.method == "GET":
         wanted = {KeyUse.NONE, KeyUse.HONOURED}  # a GET never reads one
     elif operation.path.startswith("/phone-system/outcomes") and operation.method in ("POST", "PATCH"):

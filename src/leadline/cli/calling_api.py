@@ -66,7 +66,7 @@ class Api:
             response = connection.getresponse()
             return response.status, response.read(ANSWER_BYTES_MAX)
         except (OSError, http.client.HTTPException) as gone:
-            raise Failed(f"there is no Leadline at {self.url}: {gone or type(gone).__name__}") from None
+            raise Failed(f"there is no Leadline at {self.url}: {str(gone) or type(gone).__name__}") from None
         finally:
             connection.close()
 

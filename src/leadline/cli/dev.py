@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import functools
 import os
-from pathlib import Path
 
 from leadline.cli.printing import style
 from leadline.cli.sample_receiver import Arrival, SampleReceiver
+from leadline.cli.token_file import token_file
 from leadline.operations.sample_data import fill_sample_data, repoint_samples
 from leadline.operations.workspaces import signing_secrets
 from leadline.settings import Settings
-from leadline.store.engines import Engine
-from leadline.store.migrating import engine_of, sqlite_path
 from leadline.wiring import FirstRun, Runtime, first_run
-
-TOKEN_SUFFIX = ".token"  # noqa: S105 - a file's name, no token
 
 
 async def start_dev(runtime: Runtime, receiver: SampleReceiver, server_port: int) -> FirstRun | None:
@@ -52,13 +48,6 @@ def _tell(arrival: Arrival) -> None:
     again = "  (again: the same call and outcome)" if arrival.repeated else ""
     name = arrival.outcome_name or "?"
     print(f"webhook  {name:<18} {arrival.phone_number or '-':<14} {mark}{again}", flush=True)
-
-
-def token_file(settings: Settings) -> Path | None:
-    """Where `--dev` keeps the first token: beside the SQLite file; None for PostgreSQL, which has no place."""
-    if engine_of(settings.database_url) is not Engine.SQLITE:
-        return None
-    return Path(sqlite_path(settings.database_url) + TOKEN_SUFFIX)
 
 
 def _keep_token(settings: Settings, token: str) -> None:

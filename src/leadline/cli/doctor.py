@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import platform
 import shutil
 import socket
@@ -17,13 +18,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
-from leadline.cli.failures import USAGE, explain
+from leadline.cli.failures import FAILED, explain
 from leadline.cli.printing import print_json, style
 from leadline.clock import Clock, iso_from_ms
 from leadline.settings import InvalidSetting, Settings, load_settings
 from leadline.store.database import Tx
 from leadline.store.engines import Engine, Statement
-from leadline.store.migrating import HEAD, current_revision, engine_of, sqlite_path
+from leadline.store.migrating import HEAD, InvalidDatabaseUrl, current_revision, engine_of, sqlite_path
 from leadline.wiring import address_policy, opened, retry_waits
 
 PYTHON_MIN = (3, 11)
@@ -57,13 +58,14 @@ class Finding:
 
 
 def examine(flags: Mapping[str, Any], config: str | None, *, as_json: bool) -> int:
-    """Run every check and print one line for each; 1 when one fails, 2 when the settings cannot be read."""
+    """Run every check and print one line for each; 1 when one fails, else 0."""
     try:
         settings = load_settings(flags, file=config)
-    except InvalidSetting as wrong:
+        engine_of(settings.database_url)
+    except (InvalidSetting, InvalidDatabaseUrl) as wrong:
         findings = [_python(), Finding("settings", Level.FAIL, str(wrong))]
         _print(findings, as_json=as_json)
-        return USAGE
+        return FAILED
     findings = [_guarded(name, check) for name, check in _checks(settings)]
     _print(findings, as_json=as_json)
     return int(any(each.level is Level.FAIL for each in findings))
@@ -105,7 +107,6 @@ def _python() -> Finding:
 
 
 def _settings(settings: Settings) -> Finding:
-    engine_of(settings.database_url)
     address_policy(settings)
     retry_waits(settings)
     if settings.dev and settings.host not in ("127.0.0.1", "::1", "localhost"):
@@ -131,8 +132,8 @@ def _sqlite(settings: Settings) -> Finding:
 
 
 def _database(settings: Settings) -> Finding:
-    if _is_sqlite(settings) and not (path := Path(sqlite_path(settings.database_url))).exists():
-        return Finding("database", Level.WARN, f"there is no {path} yet; `leadline serve` makes it")
+    if _is_sqlite(settings) and not Path(sqlite_path(settings.database_url)).exists():
+        return _no_file(Path(sqlite_path(settings.database_url)))
     revision = asyncio.run(current_revision(settings.database_url))
     if revision is None:
         return Finding("database", Level.WARN, "reachable, but empty; `leadline serve` or `migrate` fills it")
@@ -148,6 +149,18 @@ def _database(settings: Settings) -> Finding:
     return Finding("database", Level.OK, f"reachable, writable, at revision {HEAD}")
 
 
+def _no_file(path: Path) -> Finding:
+    folder = _nearest_folder(path)
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return Finding("database", Level.FAIL, f"there is no {path}, and nothing can be made in {folder}")
+    return Finding("database", Level.WARN, f"there is no {path} yet; `leadline serve` makes it")
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The innermost parent that exists."""
+    return next(each for each in path.absolute().parents if each.exists())
+
+
 async def _health(settings: Settings) -> str | None:
     async with opened(settings, migrated=False) as database:
         return await database.healthy()
@@ -156,9 +169,7 @@ async def _health(settings: Settings) -> str | None:
 def _disk(settings: Settings) -> Finding:
     if not _is_sqlite(settings):
         return Finding("disk", Level.OK, "the database is elsewhere")
-    folder = Path(sqlite_path(settings.database_url)).absolute().parent
-    while not folder.exists():
-        folder = folder.parent
+    folder = _nearest_folder(Path(sqlite_path(settings.database_url)))
     free_bytes = shutil.disk_usage(folder).free
     text = f"{free_bytes / 1024**3:.1f} GiB free at {folder}"
     if free_bytes < DISK_FAIL_BYTES:
@@ -171,6 +182,8 @@ def _clock(settings: Settings) -> Finding:
     if now_ms < CLOCK_MS_MIN:
         return Finding("clock", Level.FAIL, f"it says {iso_from_ms(now_ms)}: signatures would be refused")
     if not _is_sqlite(settings):
+        if asyncio.run(_health(settings)) is not None:
+            return Finding("clock", Level.WARN, "the database's clock cannot be asked")
         apart_ms = abs(asyncio.run(_database_now(settings)) - Clock().now_ms())
         if apart_ms > CLOCK_APART_MS_MAX:
             text = f"the database's clock is {apart_ms / 1000:.0f} s away from this machine's"

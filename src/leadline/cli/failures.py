@@ -38,11 +38,25 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         return _sentence(error), FAILED
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("leadline"):
         return f"the package {error.name} is not installed: pip install 'leadline[server]'", FAILED
-    if any(each.__module__.partition(".")[0] in _DRIVERS for each in type(error).__mro__):
+    if _is_of_a_driver(error):
         return f"the database refused: {_sentence(error)}", FAILED
+    if isinstance(error, ConnectionError):
+        return f"the database cannot be reached: {_sentence(error)}", FAILED
     if isinstance(error, OSError | TimeoutError):
         return _sentence(error) or "it took too long", FAILED
     return None
+
+
+def _is_of_a_driver(error: BaseException) -> bool:
+    """Whether a database driver raised it: an error of its own, or a plain one about what it was given."""
+    raised_in = ""
+    trace = error.__traceback__
+    while trace is not None:
+        raised_in = trace.tb_frame.f_globals.get("__name__", "")
+        trace = trace.tb_next
+    modules = [raised_in] if isinstance(error, ValueError) else []
+    modules += [each.__module__ for each in type(error).__mro__]
+    return any(each.partition(".")[0] in _DRIVERS for each in modules)
 
 
 def _sentence(error: BaseException) -> str:

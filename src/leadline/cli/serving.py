@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import shlex
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from leadline.cli.dev import make_receiver, start_dev, token_file
+from leadline.cli.dev import make_receiver, start_dev
 from leadline.cli.failures import UsageError
 from leadline.cli.printing import style
 from leadline.cli.sample_receiver import SampleReceiver
+from leadline.cli.token_file import USUAL_TOKEN_FILES, token_file
 from leadline.logs import set_up_logs
 from leadline.settings import Settings
 from leadline.store.engines import Engine
 from leadline.store.migrating import engine_of
 from leadline.wiring import FirstRun, Runtime, first_run, run_until_stopped
+
+DEFAULTS = Settings()
 
 
 def serve(settings: Settings) -> None:
@@ -70,9 +75,9 @@ async def _serving(receiver: SampleReceiver | None, runtime: Runtime) -> None:
         first = await start_dev(runtime, receiver, server.port)
     _print_welcome(server.url, first, runtime.settings)
     if receiver is not None:
-        _print_dev(receiver, runtime.settings)
+        _print_dev(receiver, server.url, runtime.settings)
     if runtime.settings.ready_file:
-        Path(runtime.settings.ready_file).write_text(server.url)
+        Path(runtime.settings.ready_file).write_text(server.url)  # noqa: ASYNC240 - a few bytes, once
 
 
 def _print_welcome(url: str, first: FirstRun | None, settings: Settings) -> None:
@@ -89,8 +94,23 @@ def _print_welcome(url: str, first: FirstRun | None, settings: Settings) -> None
         print(f"(--dev has kept it in {kept} for `leadline simulate`.)\n", flush=True)
 
 
-def _print_dev(receiver: SampleReceiver, settings: Settings) -> None:
+def _print_dev(receiver: SampleReceiver, url: str, settings: Settings) -> None:
     print(f"Sample receiver: {receiver.webhook_url}  (what has arrived: {receiver.url})", flush=True)
-    print("Play a few calls, in another terminal: leadline simulate\n", flush=True)
+    print(f"Play a few calls, in another terminal: {_simulate_command(url, settings)}\n", flush=True)
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         print("--dev opens webhooks to this machine: do not use it where others can reach it.", flush=True)
+
+
+def _simulate_command(url: str, settings: Settings) -> str:
+    """What to type: the command as this server was started with, and only the flags that are needed."""
+    started_as = sys.argv[0]
+    command = started_as if Path(started_as).name == "leadline" else "leadline"
+    parts = [command, "simulate"]
+    if url != f"http://127.0.0.1:{DEFAULTS.port}":
+        parts += ["--url", url]
+    kept = token_file(settings)
+    if kept is None:
+        parts += ["--token", "TOKEN"]
+    elif str(kept) not in USUAL_TOKEN_FILES:
+        parts += ["--database", settings.database_url]
+    return shlex.join(parts)

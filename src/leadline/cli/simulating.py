@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import quote
 
 from leadline.cli.calling_api import Api, Refused, checked_url
-from leadline.cli.dev import token_file
 from leadline.cli.failures import Failed, UsageError
 from leadline.cli.printing import style
+from leadline.cli.token_file import USUAL_TOKEN_FILES, token_file
 from leadline.clock import monotonic_seconds
 from leadline.settings import Settings
 
@@ -73,7 +73,7 @@ def _token(settings: Settings, given: str | None) -> tuple[str, str]:
         return _sendable(os.environ[TOKEN_VARIABLE], f"of {TOKEN_VARIABLE}"), f"of {TOKEN_VARIABLE}"
     beside = token_file(settings)
     places = [beside] if beside is not None else []
-    for path in (*places, Path("leadline.db.token"), Path("var/leadline.db.token")):
+    for path in (*places, *map(Path, USUAL_TOKEN_FILES)):
         if path.exists():
             return _sendable(path.read_text(), f"in {path}"), f"in {path}"
     raise Failed(
@@ -139,7 +139,8 @@ class Simulation:
         try:
             agent = self._api.get(f"/agents/{quote(self._play.agent_id, safe='')}")["agent"]
         except Refused as refused:
-            if refused.error == "agent_not_found":
+            # `not_found`: a name with a slash in it is no path that the API knows.
+            if refused.error in ("agent_not_found", "not_found"):
                 return
             raise
         pending = list(agent["pending"])

@@ -87,7 +87,7 @@ PEOPLE = (
     ("Björn Lindqvist", "Nordkap Möbler"),
     ("Chen Wei", "Harbour Optics"),
     ("Dolores Fuentes", "Fuentes y Hijas"),
-    ("Elif Yılmaz", "Bosphorus Foods"),
+    ("Elif Yüksel", "Bosphorus Foods"),
     ("Farid Haddad", "Cedar Printing"),
     ("Grace O'Neill", "O'Neill Veterinary"),
     ("Hina Sato", "Sato Cycles"),

@@ -118,12 +118,15 @@ _TAKEOVERS = Statement(
     "SELECT COUNT(*) FROM deliveries WHERE workspace_id = :workspace_id AND endpoint_id = :endpoint_id"
     " AND lease_id IS NOT NULL AND due_at <= {now_ms}"
 )
+# MATERIALIZED, because PostgreSQL may run a subquery once per row: each run skips what the one before has locked,
+# and all that is due would be claimed, whatever the limit.
 _CLAIM = Statement(
-    "UPDATE deliveries SET lease_id = :lease_id, due_at = {now_ms} + :lease_ms,"
-    " attempt_count = attempt_count + 1, schedule_step = schedule_step + 1"
-    " WHERE workspace_id = :workspace_id AND delivery_id IN (SELECT delivery_id FROM deliveries"
+    "WITH claimable AS MATERIALIZED (SELECT delivery_id FROM deliveries"
     " WHERE workspace_id = :workspace_id AND endpoint_id = :endpoint_id AND state = 'pending'"
     " AND due_at <= {now_ms} ORDER BY due_at, delivery_id LIMIT :limit {skip_locked})"
+    " UPDATE deliveries SET lease_id = :lease_id, due_at = {now_ms} + :lease_ms,"
+    " attempt_count = attempt_count + 1, schedule_step = schedule_step + 1"
+    " WHERE workspace_id = :workspace_id AND delivery_id IN (SELECT delivery_id FROM claimable)"
     f" RETURNING {columns(ClaimedRow)}"
 )
 # Its last attempt was begun and never recorded; this claim was one too many.
@@ -181,7 +184,8 @@ _DELETE_ATTEMPTS = Statement(
 )
 _DROP_PAYLOADS = Statement(
     "UPDATE deliveries SET payload = NULL WHERE workspace_id = :workspace_id"
-    " AND delivery_id IN {ids:delivery_ids} AND state <> 'pending'"
+    # CHECK finished makes this the same as a state other than pending, and SQLite then goes by the key.
+    " AND delivery_id IN {ids:delivery_ids} AND finished_at IS NOT NULL"
 )
 
 _INSERT_ATTEMPT = insertion(

@@ -209,7 +209,9 @@ class PostgresqlDatabase:
     async def _send_from(self, connection: Any) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._has_unsent.wait(), 10)
+                # Python 3.11's wait_for swallows a cancellation that comes with the event: close would never end.
+                async with asyncio.timeout(10):
+                    await self._has_unsent.wait()
             self._has_unsent.clear()
             signals, self._unsent = self._unsent, set()
             # Also when there is nothing to say: that is how a dead connection is noticed.

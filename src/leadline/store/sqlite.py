@@ -32,6 +32,8 @@ VERSION_MIN = (3, 51, 3)
 QUEUE_MAX = 4096
 BATCH_MAX = 256
 BUSY_TIMEOUT_MS = 5000
+# About 8 MB of write-ahead log; then its pages move into the database file.
+CHECKPOINT_FRAMES = 2000
 _NOTHING_WRITTEN_IS_TRUSTED = (
     "The disk failed to keep a commit. Restart Leadline, so that it reads what is there."
 )
@@ -94,9 +96,19 @@ class SqliteDatabase:
     engine = Engine.SQLITE
 
     def __init__(
-        self, path: str, *, clock: Clock, exclusive: bool = False, vault: Vault | None = None
+        self,
+        path: str,
+        *,
+        clock: Clock,
+        exclusive: bool = False,
+        vault: Vault | None = None,
+        on_failure: Callable[[str], None] | None = None,
     ) -> None:
-        """`exclusive` takes the file for this process: a second server on it would send everything twice."""
+        """`exclusive` takes the file for this process: a second server on it would send everything twice.
+
+        `on_failure` is called in the event loop, perhaps more than once, when the disk has failed: from then
+        on nothing is written, and only a restart mends it.
+        """
         self.path = path
         self._clock = clock
         self._vault = vault or Vault()
@@ -107,6 +119,7 @@ class SqliteDatabase:
         self._wake = threading.Condition()
         self._closing = False
         self._failed: str | None = None
+        self._on_failure = on_failure
         self._writer: threading.Thread | None = None
 
     async def open(self) -> None:
@@ -117,6 +130,7 @@ class SqliteDatabase:
         self._write_connection = connect(self.path)
         self._read_connection = connect(self.path)
         self._read_connection.execute("PRAGMA query_only=ON")
+        _sync_directory(self.path)
         self._writer = threading.Thread(target=self._write_all, name="leadline-writer", daemon=True)
         self._writer.start()
 
@@ -188,21 +202,24 @@ class SqliteDatabase:
             return [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_MAX))]
 
     def _write_batch(self, batch: list[_Job], signals: set[tuple[Signal, str]]) -> None:
+        if self._failed is not None:
+            raise Unavailable(self._failed)  # it was waiting in the queue while the disk failed
         connection = self._write_connection
         connection.execute("BEGIN IMMEDIATE")
         for job in batch:
             # One whose caller has gone may still be run: he cannot know, and a retry finds the answer.
             self._run(connection, job, signals)
         connection.execute("COMMIT")
+        _checkpoint(connection)
 
     def _run(self, connection: Any, job: _Job, signals: set[tuple[Signal, str]]) -> None:
         tx = SqliteTx(connection, self._clock.now_ms(), self._vault)
         connection.execute("SAVEPOINT operation")
         try:
             job.answer = _drive(job.work(tx))
-        except driver.OperationalError:
-            raise
-        except Exception as refused:  # noqa: BLE001 - it is the caller's, who gets it
+        except Exception as refused:
+            if isinstance(refused, driver.OperationalError) or _is_of_the_disk(refused):
+                raise  # it is everybody's
             job.error = refused
             connection.execute("ROLLBACK TO operation")
         else:
@@ -217,16 +234,19 @@ class SqliteDatabase:
         log.error("a batch of %d writes was rolled back: %s", len(batch), broken, exc_info=broken)
         for job in batch:
             job.answer, job.error = None, Unavailable()
-        code = getattr(broken, "sqlite_errorname", "") or ""
+        failed = _is_of_the_disk(broken)
         try:
             if self._write_connection.in_transaction:
                 self._write_connection.execute("ROLLBACK")
         except driver.Error:
-            code = code or "SQLITE_IOERR"
-        if code.startswith(("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            self._failed = _NOTHING_WRITTEN_IS_TRUSTED
+            failed = True
+        if failed:
+            with self._wake:
+                self._failed = _NOTHING_WRITTEN_IS_TRUSTED
 
     def _settle(self, batch: list[_Job], signals: set[tuple[Signal, str]]) -> None:
+        if self._failed is not None and self._on_failure is not None:
+            self._on_failure(self._failed)
         for job in batch:
             job.settle()
         self._listeners.tell(signals)
@@ -248,11 +268,47 @@ def connect(path: str) -> Any:
         "foreign_keys=ON",
         "temp_store=MEMORY",
         "cache_size=-16384",
-        "wal_autocheckpoint=2000",
+        # By hand, see `_checkpoint`.
+        "wal_autocheckpoint=0",
         "trusted_schema=OFF",
     ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _sync_directory(path: str) -> None:
+    """Make the names of the database and its log last, once both are there.
+
+    SQLite syncs the directory too, but goes on when that fails. Raises OSError.
+    """
+    descriptor = os.open(Path(path).resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checkpoint(connection: Any) -> None:
+    """Move a long write-ahead log into the database file.
+
+    SQLite would do it by itself after a commit, but then tells nobody when the disk fails it.
+    """
+    _, frames, _ = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+    if frames < CHECKPOINT_FRAMES:
+        return
+    try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    except driver.Error as broken:
+        if _is_of_the_disk(broken):
+            raise
+        # The disk is full, say. All of it is safe in the log, and the next commit tries again.
+        log.warning("the write-ahead log could not be moved into the database: %s", broken)
+
+
+def _is_of_the_disk(broken: BaseException) -> bool:
+    """Whether an error says that what is on the disk cannot be trusted any more."""
+    name = getattr(broken, "sqlite_errorname", "") or ""
+    return name.startswith(("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def _take(path: str) -> IO[str]:

@@ -1,0 +1,96 @@
+"""A process that writes to a database until the disk, the power or the work ends.
+
+`victim.py DIRECTORY SCENE apply|deliver [SYNCHRONOUS]`: what it promises goes to the file `acknowledged`, through
+the same log as the disk's own events, so that the order of promise and sync is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from durability.disk import ACKNOWLEDGED
+from durability.scene import Scene, apply_once, digest, settings_for
+from leadline.domain.errors import Unavailable
+from leadline.store import sqlite
+from leadline.store.database import Database, Tx
+from leadline.store.engines import Statement
+from leadline.wiring import Runtime, make_database
+
+CLIENTS = 5
+_SUCCEEDED = Statement("SELECT COUNT(*) FROM deliveries WHERE state = 'succeeded'", register=False)
+
+
+class Victim:
+    def __init__(self, directory: Path, scene: Scene) -> None:
+        self.directory = directory
+        self.scene = scene
+        self._acknowledged = os.open(directory / ACKNOWLEDGED, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def say(self, line: str) -> None:
+        os.write(self._acknowledged, f"{line}\n".encode())
+
+    async def apply(self) -> None:
+        """All calls, by several clients at once: their commits share syncs."""
+        database = make_database(settings_for(self.directory), exclusive=True, on_failure=self._failed)
+        await database.open()
+        await asyncio.gather(*(self._client(database, number) for number in range(CLIENTS)))
+        self.say(f"health {await database.healthy()}")
+        await database.close()
+
+    def _failed(self, reason: str) -> None:
+        self.say(f"failed {reason}")
+
+    async def _client(self, database: Database, number: int) -> None:
+        for call_id in self.scene.calls[number::CLIENTS]:
+            try:
+                answer = await apply_once(database, self.scene, call_id)
+            except Unavailable:
+                self.say(f"unavailable {call_id}")
+            else:
+                self.say(f"applied {call_id} {digest(answer.body)}")
+
+    async def deliver(self) -> None:
+        """One apply and its delivery, by a whole worker."""
+        runtime = Runtime(settings_for(self.directory), web=False)
+        await runtime.start()
+        (call_id,) = self.scene.calls
+        answer = await apply_once(runtime.database, self.scene, call_id)
+        self.say(f"applied {call_id} {digest(answer.body)}")
+        while not await runtime.database.read(_is_delivered):
+            await asyncio.sleep(0.005)
+        self.say("delivered")
+        await runtime.stop()
+
+
+async def _is_delivered(tx: Tx) -> bool:
+    row = await tx.first(_SUCCEEDED)
+    return row is not None and row[0] > 0
+
+
+def weaken(synchronous: str) -> None:
+    """Every connection from here on is less careful: to see that the tests would notice."""
+    careful = sqlite.connect
+
+    def careless(path: str) -> Any:
+        connection = careful(path)
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        return connection
+
+    sqlite.connect = careless
+
+
+def main(directory: str, scene: str, role: str, synchronous: str = "FULL") -> None:
+    # Small, so that a short run moves the log into the database a few times.
+    sqlite.CHECKPOINT_FRAMES = int(os.environ.get("VICTIM_CHECKPOINT_FRAMES", "2000"))
+    if synchronous != "FULL":
+        weaken(synchronous)
+    victim = Victim(Path(directory), Scene.read(Path(scene)))
+    asyncio.run(victim.apply() if role == "apply" else victim.deliver())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
