@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -137,7 +138,7 @@ async def test_signals_reach_another_process_and_are_heard_once_here(
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not there:
             sent += 1
-            await opened.database.write(lambda tx, n=sent: write(tx, f"try {n}"))
+            await opened.database.write(functools.partial(write, name=f"try {sent}"))
             await asyncio.sleep(0.02)
     await opened.database.write(lambda tx: write(tx, "last"))
     await eventually(lambda: (Signal.WORKSPACE, "last") in there)
@@ -185,8 +186,8 @@ async def test_a_restart_of_the_server_loses_nothing_and_is_got_over(
                 name = f"{writer}-{number:05}"
                 try:
                     await opened.database.write(
-                        lambda tx, name=name: add_agent(tx, opened.workspace_id, name)
-                    )  # type: ignore[misc]
+                        functools.partial(add_agent, workspace_id=opened.workspace_id, agent_id=name)
+                    )
                 except Unavailable:
                     await asyncio.sleep(0.01)
                 else:

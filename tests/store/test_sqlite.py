@@ -17,7 +17,7 @@ from leadline.domain.errors import Unavailable
 from leadline.store import sqlite
 from leadline.store.database import Tx
 from leadline.store.migrating import migrate, sqlite_path
-from leadline.store.sqlite import DatabaseInUse, SqliteDatabase, connect
+from leadline.store.sqlite import DatabaseInUse, SqliteDatabase, SqliteTooOld, connect
 from leadline.store.sqlite_driver import driver
 from store.databases import Opened, add_agent, agents, opened_database, statement
 
@@ -51,7 +51,7 @@ def test_the_sqlite_in_use_is_free_of_the_wal_reset_bug() -> None:
 
 async def test_an_sqlite_that_can_lose_data_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "VERSION_MIN", (99, 0, 0))
-    with pytest.raises(RuntimeError, match="can lose data"):
+    with pytest.raises(SqliteTooOld, match="can lose data"):
         await SqliteDatabase(sqlite_path(url), clock=Clock()).open()
 
 

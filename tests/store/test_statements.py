@@ -40,12 +40,16 @@ CROSS_WORKSPACE = {
     "calls._NEXT_TIMEOUT": "how long until the next wrap-up times out",
     "workspaces._LIST": "the operator's list",
     "workspaces._ANY": "whether this database is empty",
+    "workspaces._LOCK_SCHEMA": "who makes the first workspace",
+    "database._PROBE": "whether the database can be written",
+    "database._REVISION": "whether it is migrated",
     "workspaces._TOKEN_WORKSPACE": "the operator revokes by the token's id alone",
 }
 HOT_TABLES = ("calls", "applied_outcomes", "deliveries", "idempotency_keys", "memberships", "events", "attempts",
               "contacts", "list_moves")  # fmt: skip
 # What may read more than one key's rows of a workspace: rare, or by a small index of its own.
 MAY_SCAN = {
+    "events._FORGET_CONTACT": "its MAX is one look at the end of the index",
     "deliveries._END_LEASES": "once, at start",
     "deliveries._BACKLOGS": "a scan of the partial index of what is due",
     "deliveries._DRIFT": "asked by hand, of a database at rest",
@@ -55,8 +59,6 @@ MAY_SCAN = {
     "events._INSERT": "SQLite's commit order: the last entry of the workspace",
     "events._NEWEST": "the last entry of the workspace",
     "events._PRUNE": "likewise, beside the search by time",
-    "events._FORGET_CONTACT": "erasing a person, of whom only a day's events are kept",
-    "events._FORGET_NEWEST": "as above",
     "workspaces._EMPTY": "deleting a workspace with all it has",
 }
 

@@ -15,7 +15,7 @@ FAILED = 1
 
 # By name, because only `store` may import a driver and `web` a server, and most commands need neither.
 _DRIVERS = frozenset({"asyncpg", "pysqlite3", "sqlalchemy"})
-_NAMED = frozenset({"CannotListen", "DatabaseInUse", "LeadlineError", "UnknownRevision"})
+_NAMED = frozenset({"CannotListen", "DatabaseInUse", "LeadlineError", "SqliteTooOld", "UnknownRevision"})
 _NAMED_USAGE = frozenset({"InvalidDatabaseUrl", "UnknownScope"})
 
 

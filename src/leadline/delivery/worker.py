@@ -45,8 +45,8 @@ CLAIM_MAX = 64
 IN_FLIGHT_MAX = 256
 # After a start there may be a mountain waiting: begin small, and grow with each attempt that ends.
 IN_FLIGHT_FIRST = 32
-# No workspace takes more than this share of a worker, however many endpoints it has.
-IN_FLIGHT_PER_WORKSPACE_MAX = IN_FLIGHT_MAX // 2
+# No workspace takes more than one in so many of what a worker may have in flight, however many endpoints it has.
+WORKSPACE_SHARE = 2
 RECORD_MAX = 128
 
 
@@ -104,8 +104,9 @@ class Worker:
         self._clock = clock
         self._observer = observer or Observer()
         self._wake = asyncio.Event()
-        self._hinted: set[str] = set()
-        self._unfinished: set[str] = set()
+        # In the order in which they are looked at, and in which they wait for room: dicts, for sets have none.
+        self._hinted: dict[str, None] = {}
+        self._unfinished: dict[str, None] = {}
         self._next_look = 0.0
         self._alarms: dict[str, asyncio.TimerHandle] = {}
         self._in_flight_max = IN_FLIGHT_FIRST
@@ -151,7 +152,7 @@ class Worker:
             self._look_at(workspace_id)
 
     def _look_at(self, workspace_id: str) -> None:
-        self._hinted.add(workspace_id)
+        self._hinted[workspace_id] = None
         self._wake.set()
 
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -175,16 +176,18 @@ class Worker:
         self._wake.clear()
         for workspace_id in await self._workspaces():
             if len(self._flights) >= self._in_flight_max:
-                self._unfinished.add(workspace_id)
+                self._unfinished[workspace_id] = None
                 continue
             await self._claim_in(workspace_id)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self._sleep_seconds())
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+            async with asyncio.timeout(self._sleep_seconds()):
+                await self._wake.wait()
 
     async def _workspaces(self) -> list[str]:
         """Those we were told of, and once in a while all that have something due."""
         now = asyncio.get_running_loop().time()
-        hinted, self._hinted = self._hinted, set()
+        hinted, self._hinted = self._hinted, {}
         if now < self._next_look:
             return list(hinted)
         self._next_look = now + POLL_SECONDS
@@ -197,10 +200,13 @@ class Worker:
     async def _claim_in(self, workspace_id: str) -> None:
         of_workspace = sum(flight.leased.workspace_id == workspace_id for flight in self._flights.values())
         free = min(
-            CLAIM_MAX, self._in_flight_max - len(self._flights), IN_FLIGHT_PER_WORKSPACE_MAX - of_workspace
+            CLAIM_MAX,
+            self._in_flight_max - len(self._flights),
+            # Of what it may have now: just after a start, too, there is room for the others.
+            self._in_flight_max // WORKSPACE_SHARE - of_workspace,
         )
         if free <= 0:
-            self._unfinished.add(workspace_id)
+            self._unfinished[workspace_id] = None
             return
         request = ClaimRequest(
             lease_id=new_id(),
@@ -208,13 +214,13 @@ class Worker:
             attempts_max=self._settings.attempts_max,
             limit=free,
         )
-        self._unfinished.discard(workspace_id)
+        self._unfinished.pop(workspace_id, None)
         claim = await self._database.write(lambda tx: claim_deliveries(tx, workspace_id, request))
         self._set_going(workspace_id, request.lease_id, claim)
         if claim.takeovers:
             self._observer.taken_over(claim.takeovers)
         if claim.more:
-            self._unfinished.add(workspace_id)
+            self._unfinished[workspace_id] = None
             if len(claim.deliveries) == free:
                 self._look_at(workspace_id)
 
@@ -235,10 +241,11 @@ class Worker:
         if not task.cancelled() and (broken := task.exception()) is not None:
             # Nothing is lost: the lease runs out and the delivery falls due again.
             log.error("an attempt could not be finished", exc_info=broken)
+        # First whoever has waited longest: a busy workspace would take its own place again each time.
+        if self._unfinished and len(self._flights) < self._in_flight_max:
+            self._look_at(next(iter(self._unfinished)))
         if workspace_id in self._unfinished:
             self._look_at(workspace_id)
-        elif self._unfinished and len(self._flights) < self._in_flight_max:
-            self._look_at(next(iter(self._unfinished)))
 
     # Sending
 

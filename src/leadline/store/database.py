@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from leadline.clock import Clock
 from leadline.store.engines import Engine, Statement
+from leadline.store.revisions import HEAD
 from leadline.store.vault import Vault
 
 T = TypeVar("T")
@@ -61,6 +62,18 @@ class Tx:
     def signal(self, signal: Signal, workspace_id: str) -> None:
         """Tell the listeners of every process once this transaction has been committed."""
         self.signals.add((signal, workspace_id))
+
+
+# Changes nothing and is written all the same.
+_PROBE = Statement("UPDATE alembic_version SET version_num = version_num")
+_REVISION = Statement("SELECT version_num FROM alembic_version")
+
+
+async def probe(tx: Tx) -> str | None:
+    """Write something; what is wrong with the database's migrations, None when nothing is."""
+    await tx.run(_PROBE)
+    row = await tx.first(_REVISION)
+    return None if row is not None and row[0] == HEAD else "the database is not migrated to this version"
 
 
 class Database(Protocol):
@@ -113,4 +126,15 @@ class LockTimeout(Exception):
     """Somebody else held what we needed for too long (PostgreSQL; SQLite has one writer, who waits for nobody)."""
 
 
-__all__ = ["Clock", "Conflict", "Database", "Listener", "Listeners", "LockTimeout", "Row", "Signal", "Tx"]
+__all__ = [
+    "Clock",
+    "Conflict",
+    "Database",
+    "Listener",
+    "Listeners",
+    "LockTimeout",
+    "Row",
+    "Signal",
+    "Tx",
+    "probe",
+]

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from leadline.store.engines import Engine
+from leadline.store.revisions import HEAD
 
-# The newest revision (a test compares it with the scripts): a database that has it costs one query at start.
-HEAD = "0001"
 _SCRIPTS = Path(__file__).parent / "migrations"
 _CURRENT = "SELECT version_num FROM alembic_version"
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import asyncpg
 
 from leadline.clock import Clock
 from leadline.domain.errors import Unavailable
-from leadline.store.database import Conflict, Listener, Listeners, LockTimeout, Row, Signal, Tx
+from leadline.store.database import Conflict, Listener, Listeners, LockTimeout, Row, Signal, Tx, probe
 from leadline.store.engines import Engine, Statement
 from leadline.store.vault import Vault
 
@@ -68,17 +68,25 @@ class PostgresqlTx(Tx):
         return int(tag.rpartition(" ")[2])
 
     async def _do(self, method: Any, statement: Statement, values: Mapping[str, Any]) -> Any:
-        try:
+        with _conflicts():
             return await method(statement.postgresql, *[values[name] for name in statement.names])
-        except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError) as broken:
-            raise Conflict(str(broken)) from broken
-        except asyncpg.LockNotAvailableError as held:
-            raise LockTimeout(str(held)) from held
 
     async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         arguments = [[row[name] for name in statement.names] for row in rows]
         if arguments:
-            await self._connection.executemany(statement.postgresql, arguments)
+            with _conflicts():
+                await self._connection.executemany(statement.postgresql, arguments)
+
+
+@contextlib.contextmanager
+def _conflicts() -> Iterator[None]:
+    """What somebody else did first, by our names for it."""
+    try:
+        yield
+    except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError) as broken:
+        raise Conflict(str(broken)) from broken
+    except asyncpg.LockNotAvailableError as held:
+        raise LockTimeout(str(held)) from held
 
 
 class PostgresqlDatabase:
@@ -137,11 +145,9 @@ class PostgresqlDatabase:
 
     async def healthy(self) -> str | None:
         try:
-            async with self._connection() as connection:
-                read_only = await connection.fetchval("SELECT pg_is_in_recovery()")
+            return await self.write(probe)
         except Unavailable:
-            return "the database cannot be reached"
-        return "the database is read-only" if read_only else None
+            return "the database cannot be written"
 
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         try:

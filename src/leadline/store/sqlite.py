@@ -8,18 +8,19 @@ fill: while one commit is on its way to the disk, the next batch gathers by itse
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 from leadline.clock import Clock
 from leadline.domain.errors import LeadlineError, Unavailable
-from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Tx
+from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Tx, probe
 from leadline.store.engines import Engine, Statement
 from leadline.store.sqlite_driver import driver
 from leadline.store.vault import Vault
@@ -37,6 +38,10 @@ CHECKPOINT_FRAMES = 2000
 _NOTHING_WRITTEN_IS_TRUSTED = (
     "The disk failed to keep a commit. Restart Leadline, so that it reads what is there."
 )
+
+
+class SqliteTooOld(Exception):
+    """This Python's SQLite can lose data."""
 
 
 class DatabaseInUse(Exception):
@@ -60,15 +65,23 @@ class SqliteTx(Tx):
         return rows[0] if rows else None
 
     async def run(self, statement: Statement, **values: Any) -> int:
-        try:
+        with _conflicts():
             return cast("int", self._connection.execute(statement.sqlite, values).rowcount)
-        except driver.IntegrityError as broken:
-            if "CHECK" in str(broken):
-                raise
-            raise Conflict(str(broken)) from broken
 
     async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._connection.executemany(statement.sqlite, rows)
+        with _conflicts():
+            self._connection.executemany(statement.sqlite, rows)
+
+
+@contextlib.contextmanager
+def _conflicts() -> Iterator[None]:
+    """A broken unique key or foreign key, by its name. A broken CHECK is a bug and stays what it is."""
+    try:
+        yield
+    except driver.IntegrityError as broken:
+        if "CHECK" in str(broken):
+            raise
+        raise Conflict(str(broken)) from broken
 
 
 class _Job:
@@ -124,7 +137,8 @@ class SqliteDatabase:
 
     async def open(self) -> None:
         if driver.sqlite_version_info < VERSION_MIN:
-            raise RuntimeError(f"SQLite {driver.sqlite_version} can lose data; {VERSION_MIN} is needed")
+            wanted = ".".join(map(str, VERSION_MIN))
+            raise SqliteTooOld(f"SQLite {driver.sqlite_version} can lose data; {wanted} or newer is needed")
         if self._exclusive:
             self._lock_file = _take(self.path)
         self._write_connection = connect(self.path)
@@ -153,15 +167,11 @@ class SqliteDatabase:
     async def healthy(self) -> str | None:
         if self._failed is not None:
             return self._failed
-
-        async def nothing(tx: Tx) -> None:
-            tx.signals.clear()
-
         try:
-            await asyncio.wait_for(self.write(nothing), 5)
+            async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):
+                return await self.write(probe)
         except (LeadlineError, TimeoutError):
             return "the database cannot be written"
-        return None
 
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         # In the event loop itself: a bounded, indexed read costs less than handing it to a thread would.
@@ -172,7 +182,8 @@ class SqliteDatabase:
         except driver.OperationalError as broken:
             raise Unavailable from broken
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # else SQLite has rolled back by itself
+                connection.execute("ROLLBACK")
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         job = _Job(work, asyncio.get_running_loop().create_future())

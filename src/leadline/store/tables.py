@@ -471,5 +471,12 @@ events = _table(
     sa.PrimaryKeyConstraint("workspace_id", "event_id"),
     _of_workspace(),
     sa.Index(None, "workspace_id", "commit_order", "event_id"),
+    sa.Index(
+        "ix_events_contact_id",
+        "workspace_id",
+        "contact_id",
+        sqlite_where=sa.text("contact_id IS NOT NULL"),
+        postgresql_where=sa.text("contact_id IS NOT NULL"),
+    ),
     sa.Index(None, "workspace_id", "at"),
 )

@@ -53,6 +53,8 @@ _INSERT = insertion("workspaces", WorkspaceRow)
 _GET = Statement(f"SELECT {_WORKSPACE} FROM workspaces WHERE workspace_id = :workspace_id")
 _LOCK = Statement(f"SELECT {_WORKSPACE} FROM workspaces WHERE workspace_id = :workspace_id {{for_update}}")
 _LIST = Statement(f"SELECT {_WORKSPACE} FROM workspaces WHERE deleted_at IS NULL ORDER BY workspace_id")
+# Any row that there is once: who holds it decides alone whether this is the first run.
+_LOCK_SCHEMA = Statement("SELECT version_num FROM alembic_version {for_update}")
 _ANY = Statement("SELECT 1 FROM workspaces LIMIT 1")
 _UPDATE = Statement(
     "UPDATE workspaces SET name = :name, region = :region, outcomes_enabled = :outcomes_enabled,"
@@ -131,6 +133,8 @@ async def list_workspaces(tx: Tx) -> list[WorkspaceRow]:
 
 
 async def has_workspaces(tx: Tx) -> bool:
+    """Whether there ever was one. Nobody makes the first at the same time: the answer holds until the commit."""
+    await tx.first(_LOCK_SCHEMA)
     return await tx.first(_ANY) is not None
 
 

@@ -140,7 +140,7 @@ class Api:
             raise Unauthorized("There is more than one Authorization header.")
         authorization = headers.get(b"authorization")
         principal = await self._authenticator.principal(authorization)
-        found = self._routes.find(path)
+        found = self._routes.find(scope["raw_path"].decode("latin-1"))
         if found is None:
             raise NotFound("There is no such path.")
         methods, parameters = found
@@ -239,7 +239,8 @@ class _Hold:
         lock = self._gate.enter(self._name)
         if lock.locked():
             try:
-                await asyncio.wait_for(lock.acquire(), IDEMPOTENCY_WAIT_SECONDS)
+                async with asyncio.timeout(IDEMPOTENCY_WAIT_SECONDS):
+                    await lock.acquire()
             except TimeoutError:
                 self._gate.leave(self._name)
                 raise IdempotencyKeyInUse from None
@@ -324,15 +325,19 @@ def _check_media_type(call: Call) -> None:
 
 
 async def _body_value(call: Call, receive: Receive) -> Any:
-    """The JSON value of the body, None without one. Raises the operation's own error for what is no JSON."""
+    """The JSON value of the body. One that may be missing is then `{}`; an operation that takes none gets None.
+
+    Raises the operation's own error for what is no JSON.
+    """
     operation = call.operation
+    nothing: Any = {} if operation.body_use is BodyUse.OPTIONAL else None
     if operation.body_use is not BodyUse.REQUIRED and not _has_body(call.headers):
-        return None
+        return nothing
     body = await read_body(receive)
     if operation.body_use is BodyUse.NONE and body:
         raise InvalidRequest("This takes no body.")
     if operation.body_use is not BodyUse.REQUIRED and not body:
-        return None
+        return nothing
     try:
         return decode_json(body)
     except Malformed as wrong:
@@ -366,8 +371,6 @@ def _read_body_fields(call: Call, value: Any, context: Context) -> Fields:
     operation = call.operation
     if operation.body is None:
         return Fields({}, [])
-    if value is None and operation.body_use is BodyUse.OPTIONAL:
-        value = {}
     fields = read_fields(operation.body, value)
     if operation.rules is not None and isinstance(value, dict):
         fields.problems.extend(operation.rules(fields.values, call.principal, context))

@@ -26,6 +26,16 @@ from leadline.ids import parse_id
 # Possessive, and a string may lack its end: otherwise 64 KiB of `\"` would keep the server busy for 20 s.
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_QUOTED = re.compile(r"`([^`]*)`")
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+    "datetime": "a time such as 2026-06-25T00:00:00Z",
+}
 _TRUE_FALSE = {"true": True, "false": False}
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _YEAR_MIN, _YEAR_MAX = 1970, 9999
@@ -177,7 +187,15 @@ def _convert(field_type: Any, value: Any) -> Any:
 
 
 def _sentence(message: str) -> str:
-    return message.replace("Expected", "must be", 1).replace("`", "") if "Expected" in message else message
+    """What msgspec says, in the words of people who do not write Python."""
+    if "Expected" not in message:
+        return message
+    told = message.replace("Expected", "must be", 1).partition(" - at ")[0]
+    return _QUOTED.sub(lambda found: _in_words(found[1]), told)
+
+
+def _in_words(type_names: str) -> str:
+    return " or ".join(_WORDS.get(name, name) for name in type_names.split(" | "))
 
 
 @cache

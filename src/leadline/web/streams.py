@@ -136,7 +136,8 @@ class EventStreams:
                 quiet_since = loop.time()
                 yield b": still here\n\n"
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await bell.wait()
 
     async def _read(self, workspace_id: str, position: Position) -> list[EventRow]:
         return await self._database.read(lambda tx: events_after(tx, workspace_id, position, BATCH_MAX))

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar, cast
+from urllib.parse import unquote
 
 import msgspec
 
@@ -142,8 +143,11 @@ class Routes:
         same_length.sort(key=lambda known: known[0].count(None))
 
     def find(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
-        """The operations of a path by method, and its parameters; None when there is no such path."""
-        segments = path.split("/")
+        """The operations of a path by method, and its parameters; None when there is no such path.
+
+        `path` is as it was sent: an escaped slash is part of a parameter and does not end it.
+        """
+        segments = [unquote(segment) for segment in path.split("/")]
         for pattern, names, methods in self._by_length.get(len(segments), ()):
             values = _matched(pattern, segments)
             if values is not None:

@@ -188,6 +188,14 @@ def _events() -> None:
         ["workspace_id", "commit_order", "event_id"],
         unique=False,
     )
+    op.create_index(
+        "ix_events_contact_id",
+        "events",
+        ["workspace_id", "contact_id"],
+        unique=False,
+        sqlite_where=sa.text("contact_id IS NOT NULL"),
+        postgresql_where=sa.text("contact_id IS NOT NULL"),
+    )
 
 
 def _idempotency_keys() -> None:

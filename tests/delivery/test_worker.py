@@ -1,0 +1,458 @@
+"""The worker against real receivers, on both engines (contract § 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from delivery.receivers import OK, Receiver, read_request, receiving
+from leadline.clock import Clock
+from leadline.delivery import worker as worker_module
+from leadline.delivery.sender import Sender
+from leadline.delivery.worker import IN_FLIGHT_FIRST, Observer, Worker, WorkerSettings
+from leadline.domain.addresses import AddressPolicy
+from leadline.domain.calls import CallState
+from leadline.domain.outcomes import OutcomeDefinition, OutcomeType, Stay
+from leadline.domain.paging import page_request
+from leadline.operations.apply_outcome import Application, apply_outcome
+from leadline.operations.calls import NewCall, start_call
+from leadline.operations.deliveries import list_deliveries
+from leadline.operations.endpoints import change_endpoint, list_endpoints
+from leadline.operations.outcomes import define_outcome
+from leadline.operations.workspaces import create_workspace, delete_workspace, rotate_secret
+from leadline.store.database import Database, Tx
+from leadline.store.migrating import migrate
+from leadline.wire.deliveries import DeliverySummary, EndpointView
+from postgres import DURABLE, PostgresServer, start_postgres
+from store.databases import make_database as database_at
+
+SETTINGS = WorkerSettings(waits_seconds=(0.05, 0.05, 0.05), timeout_seconds=15.0)
+PATIENCE_SECONDS = 8.0
+GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
+
+
+class Hall:
+    """A receiver that knows how many requests are in it at once, and lets nobody out while a gate is shut."""
+
+    def __init__(self) -> None:
+        self.present = 0
+        self.present_max = 0
+        self.requests: list[bytes] = []
+        self.answers: list[bytes] = []
+        self.shut: dict[bytes, asyncio.Event] = {}
+
+    def shut_gate(self, path: bytes = b"/hook") -> asyncio.Event:
+        """Set the event to open it again."""
+        self.shut[path] = asyncio.Event()
+        return self.shut[path]
+
+    def ids(self, path: bytes = b"/hook") -> list[str]:
+        """The deliveries that arrived, in their order."""
+        mine = [request for request in self.requests if request.split(b" ", 2)[1] == path]
+        return [header(request, b"webhook-id") for request in mine]
+
+    async def script(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while request := await read_request(reader):
+            self.requests.append(request)
+            self.present += 1
+            self.present_max = max(self.present_max, self.present)
+            try:
+                gate = self.shut.get(request.split(b" ", 2)[1])
+                if gate is not None:
+                    await gate.wait()
+            finally:
+                self.present -= 1
+            writer.write(self.answers.pop(0) if self.answers else OK)
+            await writer.drain()
+
+
+def header(request: bytes, name: bytes) -> str:
+    lines = request.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    values = dict(line.split(b": ", 1) for line in lines)
+    return {key.lower(): value for key, value in values.items()}[name].decode()
+
+
+class Takeovers(Observer):
+    def __init__(self) -> None:
+        self.count = 0
+
+    def taken_over(self, count: int) -> None:
+        self.count += count
+
+
+@dataclass
+class Site:
+    """A workspace with outcomes that send to the hall, and workers that stop when the test ends."""
+
+    database: Database
+    workspace_id: str
+    hall: Hall
+    receiver: Receiver
+    workers: contextlib.AsyncExitStack
+    running: list[Worker] = field(default_factory=list)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    calls: int = 0
+
+    async def fill(self, count: int, path: str = "/hook") -> None:
+        """So many deliveries to the endpoint of this path, in one transaction."""
+        if path not in self.outcomes:
+            self.outcomes[path] = await self.database.write(lambda tx: self._define(tx, path))
+
+        async def apply(tx: Tx) -> None:
+            for number in range(self.calls, self.calls + count):
+                phone_number = f"+1212555{number:04}"
+                new = NewCall(phone_number, None, None, "outbound", None, CallState.LIVE, None)
+                call, _ = await start_call(tx, self.workspace_id, new)
+                application = Application(call.call.call_id, self.outcomes[path])
+                await apply_outcome(tx, self.workspace_id, application)
+
+        await self.database.write(apply)
+        self.calls += count
+
+    async def _define(self, tx: Tx, path: str) -> str:
+        url = f"http://127.0.0.1:{self.receiver.port}{path}"
+        definition = OutcomeDefinition("Done", OutcomeType.ACTION, 0, Stay(), url)
+        outcome, _ = await define_outcome(tx, self.workspace_id, definition)
+        return outcome.outcome.outcome_id
+
+    async def work(self, database: Database | None = None, observer: Observer | None = None) -> Worker:
+        """A worker with a sender of its own, started."""
+        sender = Sender(policy=AddressPolicy.parse("127.0.0.0/8"), user_agent="Leadline/test")
+        await sender.start()
+        self.workers.push_async_callback(sender.close)
+        worker = Worker(database or self.database, sender, SETTINGS, Clock(), observer)
+        await worker.start()
+        self.running.append(worker)
+        self.workers.push_async_callback(self.stop, worker, 0)
+        return worker
+
+    async def stop(self, worker: Worker, grace_seconds: float) -> None:
+        if worker in self.running:
+            self.running.remove(worker)
+            await worker.stop(grace_seconds)
+
+    async def endpoint(self, path: str = "/hook") -> EndpointView:
+        answer = await self.database.read(
+            lambda tx: list_endpoints(tx, self.workspace_id, page_request(200, None), timeout_seconds=15)
+        )
+        return next(each for each in answer.endpoints if each.webhook_url.endswith(path))
+
+    async def change(self, path: str = "/hook", **changes: Any) -> None:
+        endpoint_id = (await self.endpoint(path)).endpoint_id
+        await self.database.write(
+            lambda tx: change_endpoint(tx, self.workspace_id, endpoint_id, changes, timeout_seconds=15)
+        )
+
+    async def deliveries(self) -> list[DeliverySummary]:
+        answer = await self.database.read(
+            lambda tx: list_deliveries(tx, self.workspace_id, page_request(200, None), {})
+        )
+        return list(answer.deliveries)
+
+    async def succeeded(self) -> int:
+        return Counter(each.state for each in await self.deliveries())["succeeded"]
+
+    async def until_succeeded(self, count: int) -> None:
+        async def enough() -> bool:
+            return await self.succeeded() >= count
+
+        await until(enough)
+
+
+async def until(probe: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await probe():
+            await asyncio.sleep(0.005)
+
+
+async def until_present(hall: Hall, count: int) -> None:
+    """Until so many requests are inside."""
+    async def enough() -> bool:
+        return hall.present >= count
+
+    await until(enough)
+
+
+async def until_polled(worker: Worker, times: int = 2) -> None:
+    """Until it has looked for work so many times of its own accord."""
+    for _ in range(times):
+        last = worker._next_look
+
+        async def looked(last: float = last) -> bool:
+            return worker._next_look != last
+
+        await until(looked)
+
+
+@contextlib.asynccontextmanager
+async def site_on(url: str) -> AsyncIterator[Site]:
+    await migrate(url)
+    database = database_at(url)
+    await database.open()
+    row = await database.write(lambda tx: create_workspace(tx, "Worker"))
+    hall = Hall()
+    try:
+        async with receiving(hall.script) as receiver, contextlib.AsyncExitStack() as workers:
+            yield Site(database, row.workspace_id, hall, receiver, workers)
+    finally:
+        await database.write(lambda tx: delete_workspace(tx, row.workspace_id))
+        await database.close()
+
+
+@pytest.fixture(scope="module")
+def url(engine: str, make_database: Callable[[str], str]) -> str:
+    return make_database(engine)
+
+
+@pytest.fixture
+async def site(url: str) -> AsyncIterator[Site]:
+    async with site_on(url) as made:
+        yield made
+
+
+@pytest.fixture
+async def postgres_site(make_database: Callable[[str], str]) -> AsyncIterator[tuple[Site, Database]]:
+    """A site and a second way into its database, as another process would have."""
+    url = make_database("postgresql")
+    async with site_on(url) as made:
+        other = database_at(url)
+        await other.open()
+        try:
+            yield made, other
+        finally:
+            await made.workers.aclose()
+            await other.close()
+
+
+async def test_a_receiver_never_has_more_requests_at_once_than_its_endpoint_allows(site: Site) -> None:
+    await site.fill(1)
+    await site.change(max_concurrency=3)
+    await site.fill(20)
+    gate = site.hall.shut_gate()
+    worker = await site.work()
+    await until_present(site.hall, 3)
+    await until_polled(worker)
+    gate.set()
+    await site.until_succeeded(21)
+    assert site.hall.present_max == 3
+
+
+async def test_a_rate_limit_is_kept_over_any_stretch_of_time(site: Site) -> None:
+    per_second, count = 40, 70
+    await site.fill(1)
+    await site.change(rate_limit_per_second=float(per_second), max_concurrency=100)
+    await site.fill(count - 1)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await site.work()
+
+    async def all_arrived() -> bool:
+        arrived = len(site.hall.requests)
+        # Looked at after the count, so a slow machine only widens the bound.
+        assert arrived <= per_second * (1 + loop.time() - start) + 1
+        return arrived == count
+
+    await until(all_arrived)
+
+
+async def test_a_paused_endpoint_gets_nothing_and_loses_nothing(site: Site) -> None:
+    await site.fill(1)
+    await site.change(state="paused")
+    await site.fill(4)
+    await site.fill(1, "/other")
+    worker = await site.work()
+    await site.until_succeeded(1)
+    await until_polled(worker)
+    assert len(site.hall.ids(b"/other")) == 1
+    assert not site.hall.ids()
+    await site.change(state="active")
+    await site.until_succeeded(6)
+    assert len(set(site.hall.ids())) == len(site.hall.ids()) == 5
+
+
+async def test_410_disables_the_endpoint_and_all_of_it_waits_until_it_is_active_again(site: Site) -> None:
+    await site.fill(1)
+    site.hall.answers.append(GONE)
+    worker = await site.work()
+
+    async def disabled() -> bool:
+        return (await site.endpoint()).state == "disabled"
+
+    await until(disabled)
+    await site.fill(2)
+    await until_polled(worker)
+    assert len(site.hall.requests) == 1
+    assert {each.state for each in await site.deliveries()} == {"pending"}
+    await site.change(state="active")
+    await site.until_succeeded(3)
+    assert sorted(each.attempt_count for each in await site.deliveries()) == [1, 1, 2]
+
+
+async def test_a_wake_up_that_is_lost_costs_a_poll_and_no_delivery(site: Site) -> None:
+    worker = await site.work()
+    await until_polled(worker, 1)
+    worker._forget_listener()
+    worker._forget_listener = lambda: None
+    await site.fill(2)
+    await site.until_succeeded(2)
+    assert len(site.hall.requests) == 2
+
+
+async def test_a_receiver_that_hangs_does_not_delay_another(site: Site) -> None:
+    await site.fill(20, "/slow")
+    gate = site.hall.shut_gate(b"/slow")
+    await site.work()
+    await until_present(site.hall, 10)
+    await site.fill(15)
+    await site.until_succeeded(15)
+    assert len(site.hall.ids()) == 15
+    assert site.hall.present == 10
+    gate.set()
+    await site.until_succeeded(35)
+
+
+async def test_a_worker_begins_small(site: Site) -> None:
+    await site.fill(1)
+    await site.change(max_concurrency=100)
+    await site.fill(IN_FLIGHT_FIRST + 28)
+    gate = site.hall.shut_gate()
+    worker = await site.work()
+    await until_present(site.hall, IN_FLIGHT_FIRST)
+    await until_polled(worker)
+    assert site.hall.present_max == IN_FLIGHT_FIRST
+    gate.set()
+    await site.until_succeeded(IN_FLIGHT_FIRST + 29)
+
+
+async def test_stopping_finishes_what_is_in_flight(site: Site) -> None:
+    await site.fill(5)
+    gate = site.hall.shut_gate()
+    worker = await site.work()
+    await until_present(site.hall, 5)
+    stopping = asyncio.create_task(site.stop(worker, PATIENCE_SECONDS))
+    await site.fill(3)
+    gate.set()
+    await stopping
+    assert await site.succeeded() == 5
+    assert len(site.hall.requests) == 5
+
+
+async def test_what_the_grace_is_too_short_for_is_given_back_and_sent_by_the_next(site: Site) -> None:
+    await site.fill(5)
+    gate = site.hall.shut_gate()
+    worker = await site.work()
+    await until_present(site.hall, 5)
+    await site.stop(worker, 0)
+    waiting = await site.deliveries()
+    assert {(each.state, each.attempt_count) for each in waiting} == {("pending", 1)}
+    gate.set()
+    # Its leases are over: the next one need not wait for them to run out.
+    await site.work()
+    await site.until_succeeded(5)
+    assert Counter(site.hall.ids()) == Counter({each.delivery_id: 2 for each in waiting})
+
+
+async def test_the_deliveries_of_a_dead_worker_are_taken_over_when_its_lease_is_over(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 1)
+    await site.fill(3)
+    gate = site.hall.shut_gate()
+    first = await site.work()
+    await until_present(site.hall, 3)
+    await die(first)
+    site.running.remove(first)
+    gate.set()
+    observer = Takeovers()
+    await site.work(observer=observer)
+    await site.until_succeeded(3)
+    assert observer.count == 3
+    assert {each.attempt_count for each in await site.deliveries()} == {2}
+
+
+async def die(worker: Worker) -> None:
+    """Like SIGKILL: nothing is recorded and nothing is given back."""
+    worker._forget_listener()
+    tasks = [*worker._tasks, *(flight.task for flight in worker._flights.values() if flight.task)]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_every_secret_signs_while_it_is_rotated(site: Site) -> None:
+    secrets = [
+        (await site.database.write(lambda tx: rotate_secret(tx, site.workspace_id, 3600))).secret
+        for _ in range(2)
+    ]
+    await site.fill(1)
+    await site.work()
+    await site.until_succeeded(1)
+    (request,) = site.hall.requests
+    signatures = header(request, b"webhook-signature").split(" ")
+    # The third is of the secret that the workspace was born with, which nobody has seen.
+    assert len(set(signatures)) == 3
+    newest_first = [signature(secret, request) for secret in reversed(secrets)]
+    assert signatures[:2] == newest_first
+
+
+def signature(secret: str, request: bytes) -> str:
+    """As a receiver computes it that has only the documents (Standard Webhooks)."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    body = request.partition(b"\r\n\r\n")[2]
+    signed = f"{header(request, b'webhook-id')}.{header(request, b'webhook-timestamp')}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+async def test_two_workers_never_send_the_same_delivery(postgres_site: tuple[Site, Database]) -> None:
+    site, other = postgres_site
+    await site.fill(1)
+    await site.change(max_concurrency=20)
+    await site.fill(80)
+    await site.fill(69, "/other")
+    gate = site.hall.shut_gate()
+    await site.work()
+    await site.work(other)
+    await until_present(site.hall, 20)
+    gate.set()
+    await site.until_succeeded(150)
+    everything = [*site.hall.ids(), *site.hall.ids(b"/other")]
+    assert len(everything) == len(set(everything)) == 150
+    assert {each.attempt_count for each in await site.deliveries()} == {1}
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> Any:
+    """A PostgreSQL that may crash, and keeps what it has confirmed."""
+    with start_postgres(DURABLE) as server:
+        yield server
+
+
+async def test_a_database_that_is_away_for_a_moment_costs_no_delivery_and_no_second_request(
+    own_cluster: PostgresServer,
+) -> None:
+    async with site_on(own_cluster.create_database("away")) as site:
+        await site.fill(12)
+        gate = site.hall.shut_gate()
+        worker = await site.work()
+        await until_present(site.hall, 10)
+        await asyncio.to_thread(own_cluster.restart, crash=True)
+        gate.set()
+
+        async def all_succeeded() -> bool:
+            with contextlib.suppress(Exception):  # it is still on its way back
+                return await site.succeeded() == 12
+            return False
+
+        await until(all_succeeded)
+        assert len(site.hall.ids()) == len(set(site.hall.ids())) == 12
+        await until_polled(worker, 1)
+        assert worker.trouble is None
