@@ -156,7 +156,9 @@ class Life(RuleBasedStateMachine):
 
         async def make(tx: Tx) -> tuple[str, str]:
             workspace_id = (await create_workspace(tx, "Life")).workspace_id
-            definition = OutcomeDefinition("Done", OutcomeType.ACTION, 0, Stay(), "https://receiver.example/hook")
+            definition = OutcomeDefinition(
+                "Done", OutcomeType.ACTION, 0, Stay(), "https://receiver.example/hook"
+            )
             outcome, _ = await define_outcome(tx, workspace_id, definition)
             return workspace_id, outcome.outcome.outcome_id
 
@@ -259,9 +261,7 @@ class Life(RuleBasedStateMachine):
 
     def change(self, **changes: Any) -> None:
         self.write(
-            lambda tx: change_endpoint(
-                tx, self.workspace_id, self.endpoint_id, changes, timeout_seconds=15
-            )
+            lambda tx: change_endpoint(tx, self.workspace_id, self.endpoint_id, changes, timeout_seconds=15)
         )
 
     @rule(ms=st.sampled_from([6_000, LEASE_MS + 1, 400_000, 2 * DAY_MS]))
@@ -374,9 +374,7 @@ class Life(RuleBasedStateMachine):
         held = data.draw(st.sampled_from(self.held))
         delivery_id = held.delivery.delivery_id
         before = self.see()[delivery_id]
-        self.write(
-            lambda tx: renew_leases(tx, self.workspace_id, [delivery_id], held.lease_id, LEASE_MS)
-        )
+        self.write(lambda tx: renew_leases(tx, self.workspace_id, [delivery_id], held.lease_id, LEASE_MS))
         after = self.see()[delivery_id]
         if before.lease_id != held.lease_id:
             assert after.row() == before.row()
@@ -475,6 +473,10 @@ class Life(RuleBasedStateMachine):
         view = self.loop.run(self.database.read(read))
         assert (view.state, view.matched, view.requeued) == (job.state, job.matched, job.requeued)
 
+    def record_all(self) -> None:
+        attempts = [self.attempted(held, "ok") for held in self.held]
+        self.write(lambda tx: record_attempts(tx, self.workspace_id, attempts, WAITS_SECONDS))
+
     def teardown(self) -> None:
         """With a receiver that takes everything, every life ends; nothing is stuck, whatever happened before."""
         if not hasattr(self, "endpoint_id"):
@@ -484,8 +486,7 @@ class Life(RuleBasedStateMachine):
             self.let_pass(2 * DAY_MS)
             self.held.clear()
             self.claim(limit=5)
-            attempts = [self.attempted(held, "ok") for held in self.held]
-            self.write(lambda tx, ended=attempts: record_attempts(tx, self.workspace_id, ended, WAITS_SECONDS))
+            self.record_all()
             if all(each.state != DeliveryState.PENDING for each in self.see().values()):
                 break
         self.every_delivery_is_there_and_well_formed()
@@ -543,7 +544,7 @@ def live(loop: asyncio.Runner, url: str, examples: int, steps: int) -> None:
 def test_the_laws_of_a_delivery_hold_in_every_order_of_events_on_sqlite(
     loop: asyncio.Runner, tmp_path: Path
 ) -> None:
-    live(loop, f"sqlite:///{tmp_path / 'life.db'}", examples=30, steps=50)
+    live(loop, f"sqlite:///{tmp_path / 'life.db'}", examples=40, steps=50)
 
 
 def test_a_claim_takes_no_more_than_its_limit_however_postgresql_plans_it(

@@ -93,7 +93,9 @@ def test_a_probe_is_never_further_away_than_a_minute(failures: int) -> None:
     assert probe_wait_ms(failures) <= probe_wait_ms(failures + 1)
 
 
-@pytest.mark.parametrize(("failing_ms", "hopeless"), [(DISABLE_AFTER_MS - 1, False), (DISABLE_AFTER_MS, True)])
+@pytest.mark.parametrize(
+    ("failing_ms", "hopeless"), [(DISABLE_AFTER_MS - 1, False), (DISABLE_AFTER_MS, True)]
+)
 def test_it_is_given_up_after_five_days_of_nothing_but_failure(failing_ms: int, hopeless: bool) -> None:
     assert is_hopeless(Health(20, NOW - failing_ms), NOW) is hopeless
 

@@ -141,9 +141,9 @@ class Found:
     @property
     def is_whole(self) -> bool:
         """Nothing by half: the fact, its delivery, its list move and its stored answer, or none of them."""
-        return sorted(self.answers) == sorted(self.applied) == sorted(self.delivered_to) and self.moved == len(
-            self.applied
-        )
+        return sorted(self.answers) == sorted(self.applied) == sorted(
+            self.delivered_to
+        ) and self.moved == len(self.applied)
 
     def lost(self, promised: Mapping[str, str]) -> set[str]:
         """Calls whose apply was acknowledged and is gone, or answers otherwise now."""
@@ -158,7 +158,9 @@ def look(directory: Path) -> Found:
         problems += connection.execute("PRAGMA foreign_key_check").fetchall()
         keys = connection.execute("SELECT idempotency_key, body FROM idempotency_keys").fetchall()
         applied = connection.execute("SELECT call_id FROM applied_outcomes").fetchall()
-        deliveries = connection.execute("SELECT call_id FROM deliveries WHERE applied_id IS NOT NULL").fetchall()
+        deliveries = connection.execute(
+            "SELECT call_id FROM deliveries WHERE applied_id IS NOT NULL"
+        ).fetchall()
         moves = connection.execute("SELECT COUNT(*) FROM list_moves").fetchone()
         succeeded = connection.execute("SELECT COUNT(*) FROM deliveries WHERE state = 'succeeded'").fetchone()
         return Found(

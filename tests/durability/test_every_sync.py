@@ -34,9 +34,7 @@ def receiver(receiver_server: ReceiverServer) -> Receiver:
 
 
 @pytest.fixture(scope="module")
-def stage(
-    receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Scene, Mapping[str, bytes]]:
+def stage(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, Mapping[str, bytes]]:
     return set_up(tmp_path_factory.mktemp("stage") / "data", 1, receiver.url)
 
 
@@ -101,7 +99,7 @@ async def deliver_rest(directory: Path, scene: Scene) -> tuple[str, str]:
     await runtime.start()
     try:
         async with asyncio.timeout(20):
-            while (found := await the_delivery(runtime.database, scene))[1] == "pending":
+            while (found := await the_delivery(runtime.database, scene))[1] == "pending":  # noqa: ASYNC110 - seen in the database
                 await asyncio.sleep(0.005)
     finally:
         await runtime.stop()
@@ -109,6 +107,8 @@ async def deliver_rest(directory: Path, scene: Scene) -> tuple[str, str]:
 
 
 async def the_delivery(database: Database, scene: Scene) -> tuple[str, str]:
-    answer = await database.read(lambda tx: list_deliveries(tx, scene.workspace_id, page_request(None, None), {}))
+    answer = await database.read(
+        lambda tx: list_deliveries(tx, scene.workspace_id, page_request(None, None), {})
+    )
     (row,) = answer.deliveries
     return row.delivery_id, row.state

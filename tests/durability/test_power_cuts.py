@@ -19,7 +19,7 @@ from durability.scene import FILE, Found, Scene, look, promises, repeat_all, set
 from leadline.store.sqlite_driver import driver
 
 APPLIES = 60
-CUTS = 60
+CUTS = 100
 SEED = 20260625
 NOWHERE = "https://receiver.example/hook"
 
@@ -91,9 +91,7 @@ def test_a_database_that_syncs_less_is_caught_losing(
     run = run_victim(scene, files, "apply", synchronous, VICTIM_CHECKPOINT_FRAMES="60")
     assert run.status == 0, run.output
     chance = random.Random(SEED)
-    losses = [
-        _loses(cut, tmp_path / str(number)) for number, cut in enumerate(cuts(run, files, chance))
-    ]
+    losses = [_loses(cut, tmp_path / str(number)) for number, cut in enumerate(cuts(run, files, chance))]
     assert sum(losses) > CUTS / 4
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -50,11 +50,11 @@ class Site:
 
 
 @pytest.fixture
-def site(shim: Path, make_server: Callable[..., Server], tmp_path: Path) -> Iterator[Site]:
+def site(shim: Path, make_server: Callable[..., Server], tmp_path: Path) -> Site:
     directory = tmp_path / "data"
     directory.mkdir()
     made = provision_workspace(f"sqlite:///{directory / FILE}", "Durable")
-    yield Site(tmp_path, shim, make_server, {FILE: (directory / FILE).read_bytes()}, made.token)
+    return Site(tmp_path, shim, make_server, {FILE: (directory / FILE).read_bytes()}, made.token)
 
 
 def apply_all(desk: Desk, outcome_id: str, calls: list[str]) -> dict[str, Answer]:
@@ -83,7 +83,9 @@ def assert_all_kept(desk: Desk, outcome_id: str, first: Mapping[str, Answer], ca
         desk.delivery_in(again[call_id].json["applied"]["delivery_id"], "succeeded")
 
 
-def test_a_server_whose_power_fails_has_kept_every_answer_that_it_gave(site: Site, receiver: Receiver) -> None:
+def test_a_server_whose_power_fails_has_kept_every_answer_that_it_gave(
+    site: Site, receiver: Receiver
+) -> None:
     server, desk = site.serve()
     outcome_id = desk.action(receiver.url)["outcome_id"]
     calls = [desk.call()["call_id"] for _ in range(CALLS)]

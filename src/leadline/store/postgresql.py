@@ -17,6 +17,7 @@ import asyncpg
 
 from leadline.clock import Clock
 from leadline.domain.errors import Unavailable
+from leadline.ids import random_fraction
 from leadline.store.database import Conflict, Listener, Listeners, LockTimeout, Row, Signal, Tx, probe
 from leadline.store.engines import Engine, Statement
 from leadline.store.vault import Vault
@@ -25,12 +26,15 @@ T = TypeVar("T")
 log = logging.getLogger("leadline.store")
 
 CHANNEL = "leadline"
-LOCK_TIMEOUT_MS = 1000
+# A little over PostgreSQL's own deadlock_timeout (1 s): of two who wait for each other it ends one, and the other
+# goes on; ending both would only start the same again.
+LOCK_TIMEOUT_MS = 1200
 ATTEMPTS_MAX = 5
 ACQUIRE_TIMEOUT_SECONDS = 5.0
 COMMAND_TIMEOUT_SECONDS = 30.0
 WAITING_MAX = 2048
 RECONNECT_SECONDS = 0.5
+RETRY_SECONDS = 0.01
 
 _TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _GONE = (
@@ -163,8 +167,8 @@ class PostgresqlDatabase:
                     return await self._write_once(connection, work)
             except (*_TRY_AGAIN, Conflict, LockTimeout) as lost:
                 log.info("a transaction is run again: %s", lost)
-                # A moment, so that who has won can be seen.
-                await asyncio.sleep(0.005)
+                # A moment, so that who has won can be seen; not the same for all, so that they do not meet again.
+                await asyncio.sleep(RETRY_SECONDS * (1 + 4 * random_fraction()))
             except _GONE as gone:
                 # The commit's fate may be unknown; the retry finds out by its key.
                 raise Unavailable from gone
