@@ -18,7 +18,6 @@ from sqlalchemy.pool import NullPool
 
 from leadline.store.engines import Engine
 from leadline.store.migrating import (
-    HEAD,
     InvalidDatabaseUrl,
     UnknownRevision,
     alembic_config,
@@ -27,6 +26,7 @@ from leadline.store.migrating import (
     migrate,
     sqlite_path,
 )
+from leadline.store.revisions import HEAD
 from leadline.store.sqlite_driver import driver
 from leadline.store.tables import metadata
 

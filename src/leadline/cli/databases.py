@@ -13,7 +13,8 @@ from leadline.ids import parse_id
 from leadline.settings import Settings
 from leadline.store.database import Tx
 from leadline.store.engines import Engine
-from leadline.store.migrating import HEAD, engine_of, migrate, sqlite_path
+from leadline.store.migrating import engine_of, migrate, sqlite_path
+from leadline.store.revisions import HEAD
 from leadline.wiring import write_once
 
 T = TypeVar("T")

@@ -24,7 +24,8 @@ from leadline.clock import Clock, iso_from_ms
 from leadline.settings import InvalidSetting, Settings, load_settings
 from leadline.store.database import Tx
 from leadline.store.engines import Engine, Statement
-from leadline.store.migrating import HEAD, InvalidDatabaseUrl, current_revision, engine_of, sqlite_path
+from leadline.store.migrating import InvalidDatabaseUrl, current_revision, engine_of, sqlite_path
+from leadline.store.revisions import HEAD
 from leadline.wiring import address_policy, opened, retry_waits
 
 PYTHON_MIN = (3, 11)

@@ -14,13 +14,13 @@ from leadline.domain.outcomes import Destination, OutcomeType, Stay, lists_named
 from leadline.domain.webhooks import Event, EventCall, EventOutcome, Scope, destination_json, payload
 from leadline.ids import new_id
 from leadline.operations.calls import close_call
+from leadline.operations.deliveries import NewDelivery, make_delivery
 from leadline.operations.events import emit_applied
 from leadline.operations.views import applied_view, call_view
 from leadline.store import calls as store
-from leadline.store import deliveries, outcomes, smart_lists, workspaces
+from leadline.store import outcomes, smart_lists, workspaces
 from leadline.store.calls import AppliedRow, CallRow
-from leadline.store.database import Signal, Tx
-from leadline.store.deliveries import DeliveryRow
+from leadline.store.database import Tx
 from leadline.store.outcomes import OutcomeRow, destination_of
 from leadline.store.smart_lists import MembershipRow, MoveRow
 from leadline.store.workspaces import WorkspaceRow
@@ -194,28 +194,20 @@ async def _insert_delivery(tx: Tx, scene: _Scene, applied: AppliedRow, delivery_
     assert outcome is not None
     assert outcome.webhook_url is not None
     assert outcome.endpoint_id is not None  # CHECK endpoint
-    row = DeliveryRow(
-        workspace_id=applied.workspace_id,
-        delivery_id=delivery_id,
-        endpoint_id=outcome.endpoint_id,
-        applied_id=applied.applied_id,
-        outcome_id=outcome.outcome_id,
-        call_id=applied.call_id,
-        contact_id=applied.contact_id,
-        webhook_url=outcome.webhook_url,
-        payload=_payload(scene, outcome, applied),
-        state="pending",
-        due_at=None,
-        attempt_count=0,
-        schedule_step=0,
-        lease_id=None,
-        last_error=None,
-        last_status=None,
-        created_at=tx.now_ms,
-        finished_at=None,
+    await make_delivery(
+        tx,
+        applied.workspace_id,
+        NewDelivery(
+            delivery_id=delivery_id,
+            endpoint_id=outcome.endpoint_id,
+            webhook_url=outcome.webhook_url,
+            payload=_payload(scene, outcome, applied),
+            applied_id=applied.applied_id,
+            outcome_id=outcome.outcome_id,
+            call_id=applied.call_id,
+            contact_id=applied.contact_id,
+        ),
     )
-    await deliveries.insert_delivery(tx, row)
-    tx.signal(Signal.DELIVERIES, applied.workspace_id)
 
 
 def _payload(scene: _Scene, outcome: OutcomeRow, applied: AppliedRow) -> str:

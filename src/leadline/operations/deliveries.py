@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from leadline.domain.deliveries import DeliveryState
 from leadline.domain.errors import DeliveryNotFound, InvalidRequest
 from leadline.domain.paging import PageRequest, Position, cut_page
 from leadline.operations.views import delivery_summary_view, delivery_view
@@ -12,6 +14,46 @@ from leadline.store import deliveries as store
 from leadline.store.database import Signal, Tx
 from leadline.store.deliveries import DeliveryRow
 from leadline.wire.deliveries import DeliveriesAnswer, DeliveryAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """The duty to bring `payload` to an endpoint, and what it tells of (nothing, for a test)."""
+
+    delivery_id: str
+    endpoint_id: str
+    webhook_url: str
+    payload: str
+    applied_id: str | None = None
+    outcome_id: str | None = None
+    call_id: str | None = None
+    contact_id: str | None = None
+
+
+async def make_delivery(tx: Tx, workspace_id: str, new: NewDelivery) -> None:
+    """Due at once; it goes out after the commit."""
+    row = DeliveryRow(
+        workspace_id=workspace_id,
+        delivery_id=new.delivery_id,
+        endpoint_id=new.endpoint_id,
+        applied_id=new.applied_id,
+        outcome_id=new.outcome_id,
+        call_id=new.call_id,
+        contact_id=new.contact_id,
+        webhook_url=new.webhook_url,
+        payload=new.payload,
+        state=DeliveryState.PENDING.value,
+        due_at=None,
+        attempt_count=0,
+        schedule_step=0,
+        lease_id=None,
+        last_error=None,
+        last_status=None,
+        created_at=tx.now_ms,
+        finished_at=None,
+    )
+    await store.insert_delivery(tx, row)
+    tx.signal(Signal.DELIVERIES, workspace_id)
 
 
 async def list_deliveries(

@@ -12,12 +12,11 @@ from leadline.domain.errors import EndpointNotFound
 from leadline.domain.paging import PageRequest, Position, cut_page
 from leadline.domain.webhooks import Event, EventCall, EventOutcome, Scope, payload
 from leadline.ids import NIL_ID, new_id
-from leadline.operations.deliveries import get_delivery
+from leadline.operations.deliveries import NewDelivery, get_delivery, make_delivery
 from leadline.operations.views import endpoint_view
-from leadline.store import deliveries, workspaces
 from leadline.store import endpoints as store
+from leadline.store import workspaces
 from leadline.store.database import Signal, Tx
-from leadline.store.deliveries import DeliveryRow
 from leadline.store.endpoints import EndpointRow
 from leadline.wire.deliveries import DeliveryAnswer, EndpointAnswer, EndpointsAnswer, EndpointView
 
@@ -73,42 +72,27 @@ async def send_test(tx: Tx, workspace_id: str, endpoint_id: str) -> DeliveryAnsw
         raise EndpointNotFound
     workspace = await workspaces.get_workspace(tx, workspace_id)
     assert workspace is not None  # foreign key
-    delivery = _sample(tx, row, workspace.organization_id)
-    await deliveries.insert_delivery(tx, delivery)
-    tx.signal(Signal.DELIVERIES, workspace_id)
-    return await get_delivery(tx, workspace_id, delivery.delivery_id)
+    sample = NewDelivery(
+        delivery_id=new_id(),
+        endpoint_id=endpoint_id,
+        webhook_url=row.webhook_url,
+        payload=_sample(tx, workspace_id, workspace.organization_id),
+    )
+    await make_delivery(tx, workspace_id, sample)
+    return await get_delivery(tx, workspace_id, sample.delivery_id)
 
 
-def _sample(tx: Tx, row: EndpointRow, organization_id: str) -> DeliveryRow:
+def _sample(tx: Tx, workspace_id: str, organization_id: str) -> str:
     event = Event(
         error_message="",
         timestamp=tx.now_ms,
-        scope=Scope(subaccount_id=row.workspace_id, organization_id=organization_id),
+        scope=Scope(subaccount_id=workspace_id, organization_id=organization_id),
         outcome=EventOutcome(outcome_id=NIL_ID, outcome_name="Test", outcome_type="action"),
         # A call of its own each time: a receiver that deduplicates must see every test.
         call=EventCall(call_id=new_id(), phone_number=_SAMPLE_NUMBER, contact_id=NIL_ID),
         destination={"destination_type": "none"},
     )
-    return DeliveryRow(
-        workspace_id=row.workspace_id,
-        delivery_id=new_id(),
-        endpoint_id=row.endpoint_id,
-        applied_id=None,
-        outcome_id=None,
-        call_id=None,
-        contact_id=None,
-        webhook_url=row.webhook_url,
-        payload=payload(event),
-        state="pending",
-        due_at=None,
-        attempt_count=0,
-        schedule_step=0,
-        lease_id=None,
-        last_error=None,
-        last_status=None,
-        created_at=tx.now_ms,
-        finished_at=None,
-    )
+    return payload(event)
 
 
 async def _views(
