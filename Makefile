@@ -8,12 +8,16 @@ PYTHON ?=
 # More arguments for pytest: make test ARGS="-x -k wrap_up"
 ARGS ?=
 LEADLINE_TEST_CHROMIUM ?=
+# For make chaos: how long it is under fire, and the seed of its faults.
+SECONDS ?= 60
+SEED ?= 7
+ENGINE ?= both
 export PYTHON LEADLINE_TEST_CHROMIUM
 
 BIN := .venv/bin
 SET_UP := pyproject.toml scripts/set-up
 
-.PHONY: help run check test format lock clean
+.PHONY: help run check test chaos format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -33,6 +37,9 @@ test: .venv/dev.stamp ## All tests, on SQLite, PostgreSQL and Chromium
 	@chromium="$$(scripts/find-chromium)" || exit 1; \
 	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest $(ARGS)
 
+chaos: .venv/dev.stamp ## Kill, cut and starve it for SECONDS (60) by SEED (7), and count what it lost
+	@exec $(BIN)/python -m chaos --seconds "$(SECONDS)" --seed "$(SEED)" --engine "$(ENGINE)"
+
 format: .venv/dev.stamp ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
@@ -48,7 +55,7 @@ lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml, with hashes, in
 
 clean: ## Remove the virtual environment and the caches, not var/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests chaos -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A virtual environment knows its place by heart: in a copied or moved folder it would run the code of the old one.
 ifneq ($(shell cat .venv/place 2>/dev/null),$(CURDIR))

@@ -22,9 +22,13 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m chaos", description="Leadline under fire, on loopback alone.")
+    parser = argparse.ArgumentParser(
+        prog="python -m chaos", description="Leadline under fire, on loopback alone."
+    )
     parser.add_argument("what", nargs="?", choices=("run", "fairness"), default="run")
-    parser.add_argument("--seconds", type=float, default=60.0, help="under fire; waiting for the end comes on top")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="under fire; waiting for the end comes on top"
+    )
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same plan of faults")
     parser.add_argument("--engine", choices=(*ENGINES, "both"), default="both")
     parser.add_argument("--lease", type=int, default=15, help="seconds of a claim's lease; as shipped: 40")
@@ -37,9 +41,7 @@ def _run(arguments: argparse.Namespace, engine: str) -> bool:
     from chaos.table import render  # noqa: PLC0415 - as above
 
     kept_in = arguments.keep / engine if arguments.keep else None
-    report = run(
-        arguments.seed, arguments.seconds, engine, lease_seconds=arguments.lease, kept_in=kept_in
-    )
+    report = run(arguments.seed, arguments.seconds, engine, lease_seconds=arguments.lease, kept_in=kept_in)
     print(render(report), end="\n\n", flush=True)
     return report.is_kept
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -156,7 +157,7 @@ def _count_duplicates(
     was never written down.
     """
     unrecorded = delivery.attempt_count - delivery.attempts_recorded
-    for first, second in zip(arrived, arrived[1:], strict=False):
+    for first, second in itertools.pairwise(arrived):
         if not first.accepted:
             continue
         kill = _kill_between(first, second, kills)

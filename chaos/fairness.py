@@ -33,7 +33,8 @@ from postgres import start_postgres
 BACKLOG = 100_000
 OTHER_ENDPOINTS = 4
 BUSY_ENDPOINTS = 20
-BUSY_ANSWER_SECONDS = 1.0
+# Not all alike: answers that come in step make bursts that no real receivers make.
+BUSY_ANSWER_SECONDS = (0.5, 1.5)
 SLICE_SECONDS = 4.0
 WARM_UP_SECONDS = 1.0
 APPLIES_PER_SECOND = 25.0
@@ -43,12 +44,13 @@ _INSERT = insertion("deliveries", DeliveryRow)
 
 
 class Inbox:
-    """Receivers by path: `/good/…` answers at once, `/busy/…` after a second, `/dead` never."""
+    """Receivers by path: `/good/…` answers at once, `/busy/…` after about a second, `/dead` never."""
 
     def __init__(self) -> None:
         self.port = 0
         self._arrivals: dict[str, asyncio.Future[float]] = {}
         self._early: dict[str, float] = {}
+        self._chance = random.Random(0)  # noqa: S311 - reproducible on purpose
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -89,7 +91,7 @@ class Inbox:
         elif path.startswith("/dead"):
             await asyncio.sleep(3600)
         else:
-            await asyncio.sleep(BUSY_ANSWER_SECONDS)
+            await asyncio.sleep(self._chance.uniform(*BUSY_ANSWER_SECONDS))
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
 
@@ -118,7 +120,6 @@ class Arm:
         self.server.process.send_signal(signal.SIGCONT)
 
 
-
 def measure(engine: str, seconds: float) -> str:
     """Both questions of fairness on one engine, as a table; `seconds` is how long each is measured."""
     with tempfile.TemporaryDirectory(prefix="leadline-fairness-") as folder, _databases(engine) as make:
@@ -140,9 +141,7 @@ def _databases(engine: str) -> Iterator[Callable[[Path, str], str]]:
         yield lambda _place, _name: cluster.create_database(f"fairness_{next(numbers)}")
 
 
-async def _measure(
-    scenario: str, make: Callable[[Path, str], str], place: Path, seconds: float
-) -> list[str]:
+async def _measure(scenario: str, make: Callable[[Path, str], str], place: Path, seconds: float) -> list[str]:
     inbox = Inbox()
     async with inbox.listening():
         arms = [await _make_arm(name, make(place, name), place, inbox) for name in ("without", "with")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -70,15 +71,19 @@ def small_disk(directory: Path) -> Iterator[Disk]:
         yield Disk(place, is_real=mounted, orders_directory=directory)
     finally:
         if mounted:
-            subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
+            subprocess.run([_umount(), "--lazy", str(place)], check=False, capture_output=True)
 
 
 def _mount(place: Path) -> bool:
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "leadline-chaos", str(place)]
-    try:
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
-    except OSError:
+    mount = shutil.which("mount")
+    if mount is None:
         return False
+    command = [mount, "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "leadline-chaos", str(place)]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def _umount() -> str:
+    return shutil.which("umount") or "umount"
 
 
 class Faults:

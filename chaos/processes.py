@@ -145,7 +145,9 @@ class Victim:
     def _is_ready(self) -> bool:
         if self.role == "serve":
             return self._ready_path.exists() and bool(self._ready_path.read_text())
-        return self.log_path.exists() and b"is delivering" in self.log_path.read_bytes()[self._log_starts_at :]
+        return (
+            self.log_path.exists() and b"is delivering" in self.log_path.read_bytes()[self._log_starts_at :]
+        )
 
     @property
     def _ready_path(self) -> Path:

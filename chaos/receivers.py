@@ -200,16 +200,14 @@ class Receivers:
         self.ports[REFUSES] = self._waiting.getsockname()[1]
 
     async def _watch_refusing(self) -> None:
-        while self.is_hostile(REFUSES):
+        while self.is_hostile(REFUSES):  # noqa: ASYNC110 - time alone changes it
             await asyncio.sleep(0.05)
         assert self._waiting is not None
         self._waiting.setblocking(False)
         self._servers.append(await asyncio.start_server(self._serving(REFUSES), sock=self._waiting))
         self._waiting = None
 
-    def _serving(
-        self, kind: str
-    ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    def _serving(self, kind: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None

@@ -36,7 +36,9 @@ ATTEMPT_TIMEOUT_SECONDS = 2
 # As many attempts as a schedule can have, close together: it is not patience that is tested here.
 RETRY_SCHEDULE = ",".join(["0.3"] * 100)
 
-_APPLIED = Statement("SELECT applied_id, call_id, outcome_id, delivery_id FROM applied_outcomes", register=False)
+_APPLIED = Statement(
+    "SELECT applied_id, call_id, outcome_id, delivery_id FROM applied_outcomes", register=False
+)
 _DELIVERIES = Statement(
     "SELECT d.delivery_id, d.applied_id, d.payload, d.state, d.attempt_count, (SELECT COUNT(*) FROM attempts a"
     " WHERE a.workspace_id = d.workspace_id AND a.delivery_id = d.delivery_id) FROM deliveries d",
@@ -157,9 +159,7 @@ def _victims(scene: _Scene, receivers: Receivers) -> list[Victim]:
         directory=scene.directory,
         environment=process_environment(_settings(scene)),
         started_at=receivers.started_at,
-        names={
-            host_of(kind): NameOrders(mode, scene.plan.spells[kind]) for kind, mode in DNS_MODES.items()
-        },
+        names={host_of(kind): NameOrders(mode, scene.plan.spells[kind]) for kind, mode in DNS_MODES.items()},
         trusted_file=scene.directory / "trusted" / "receiver.pem",
         lease_seconds=scene.lease_seconds,
         fills_pages=not scene.disk.is_real,

@@ -9,7 +9,16 @@ from chaos.plan import FAULTS, Fault, Point
 from chaos.receivers import KINDS
 from chaos.run import Report
 
-HEAD = ("fault", "injected", "deliveries", "lost", "dup. explained", "dup. unexplained", "after cancel", "verdict")
+HEAD = (
+    "fault",
+    "injected",
+    "deliveries",
+    "lost",
+    "dup. explained",
+    "dup. unexplained",
+    "after cancel",
+    "verdict",
+)
 BREACHES_SHOWN_MAX = 20
 Cells = Sequence[str]
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -536,6 +536,7 @@ def live(loop: asyncio.Runner, url: str, examples: int, steps: int) -> None:
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
+        phases=[Phase.generate],  # shrinking takes minutes; the steps of a failure are printed all the same
     )
     with machine_on(loop, url) as machine:
         run_state_machine_as_test(machine, settings=bounds)
@@ -544,7 +545,7 @@ def live(loop: asyncio.Runner, url: str, examples: int, steps: int) -> None:
 def test_the_laws_of_a_delivery_hold_in_every_order_of_events_on_sqlite(
     loop: asyncio.Runner, tmp_path: Path
 ) -> None:
-    live(loop, f"sqlite:///{tmp_path / 'life.db'}", examples=40, steps=50)
+    live(loop, f"sqlite:///{tmp_path / 'life.db'}", examples=60, steps=60)
 
 
 def test_a_claim_takes_no_more_than_its_limit_however_postgresql_plans_it(
