@@ -7,6 +7,8 @@ DATABASE ?= sqlite:///./var/leadline.db
 PYTHON ?=
 # More arguments for pytest: make test ARGS="-x -k wrap_up"
 ARGS ?=
+# Test processes side by side; 0 runs them in one, for a debugger.
+WORKERS ?= 2
 LEADLINE_TEST_CHROMIUM ?=
 # For make chaos: how long it is under fire, and the seed of its faults.
 SECONDS ?= 60
@@ -35,7 +37,7 @@ check: .venv/dev.stamp ## Lint, formatting, types and import contracts
 
 test: .venv/dev.stamp ## All tests, on SQLite, PostgreSQL and Chromium
 	@chromium="$$(scripts/find-chromium)" || exit 1; \
-	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest $(ARGS)
+	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 chaos: .venv/dev.stamp ## Kill, cut and starve it for SECONDS (60) by SEED (7), and count what it lost
 	@exec $(BIN)/python -m chaos --seconds "$(SECONDS)" --seed "$(SEED)" --engine "$(ENGINE)"

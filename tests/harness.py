@@ -64,6 +64,10 @@ def fresh_key() -> str:
     return f"key-{uuid.uuid4()}"
 
 
+# For the names of tests, which must be the same in every process that collects them.
+UNKNOWN_ID = "9f1c2b7e-5d7a-4a53-8f0e-3a1d6c2b9e40"
+
+
 def unknown_id() -> str:
     return str(uuid.uuid4())
 

@@ -12,7 +12,7 @@ import pytest
 
 import leadline as package
 from cli.shell import assert_refused_in_words, leadline
-from harness import server_environment, unknown_id
+from harness import UNKNOWN_ID, server_environment
 
 
 @pytest.fixture
@@ -53,12 +53,12 @@ def test_what_is_not_understood_exits_2_with_one_line(folder: Path, arguments: t
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("workspace", "delete", unknown_id(), "--yes"),
+        ("workspace", "delete", UNKNOWN_ID, "--yes"),
         ("workspace", "delete", "x", "--yes"),
-        ("token", "create", "--workspace", unknown_id(), "--scopes", "all"),
+        ("token", "create", "--workspace", UNKNOWN_ID, "--scopes", "all"),
         ("token", "list", "--workspace", "x"),
-        ("token", "list", "--workspace", unknown_id()),
-        ("token", "revoke", unknown_id()),
+        ("token", "list", "--workspace", UNKNOWN_ID),
+        ("token", "revoke", UNKNOWN_ID),
         ("workspace", "list", "--database", "sqlite:///missing.db"),
         ("workspace", "list", "--database", "postgresql://x@127.0.0.1:1/x"),
         ("workspace", "list", "--database", "postgresql://x@127.0.0.1:abc/x"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import (
+    UNKNOWN_ID,
     Answer,
     Api,
     Desk,
@@ -21,7 +22,6 @@ from harness import (
     assert_refused,
     eventually,
     server_environment,
-    unknown_id,
 )
 from receiver import Receiver
 
@@ -130,9 +130,9 @@ def test_the_tokens_of_a_deleted_workspace_lead_to_no_subaccount(run: Run, serve
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["token", "create", "--workspace", unknown_id(), "--scopes", "everything"],
-        ["token", "create", "--workspace", unknown_id(), "--scopes", "outcomes:admin"],
-        ["token", "create", "--workspace", unknown_id(), "--scopes", "all", "--colour", "red"],
+        ["token", "create", "--workspace", UNKNOWN_ID, "--scopes", "everything"],
+        ["token", "create", "--workspace", UNKNOWN_ID, "--scopes", "outcomes:admin"],
+        ["token", "create", "--workspace", UNKNOWN_ID, "--scopes", "all", "--colour", "red"],
         ["serve", "--wat"],
         ["workspace", "create"],
         ["workspace", "create", "A", "--wat"],
@@ -150,10 +150,10 @@ def test_an_unknown_scope_flag_or_command_exits_2(run: Run, arguments: list[str]
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["token", "create", "--workspace", unknown_id(), "--scopes", "all"],
-        ["token", "list", "--workspace", unknown_id()],
-        ["token", "revoke", unknown_id()],
-        ["workspace", "delete", unknown_id()],
+        ["token", "create", "--workspace", UNKNOWN_ID, "--scopes", "all"],
+        ["token", "list", "--workspace", UNKNOWN_ID],
+        ["token", "revoke", UNKNOWN_ID],
+        ["workspace", "delete", UNKNOWN_ID],
     ],
     ids=" ".join,
 )

@@ -42,6 +42,8 @@ LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 ATTEMPT_SECONDS_MAX = 30
 CLAIM_MAX = 64
+CLAIMS_AT_ONCE = 4
+STOP_CLAIMING_SECONDS = 5.0
 IN_FLIGHT_MAX = 256
 # After a start there may be a mountain waiting: begin small, and grow with each attempt that ends.
 IN_FLIGHT_FIRST = 32
@@ -104,6 +106,7 @@ class Worker:
         self._clock = clock
         self._observer = observer or Observer()
         self._wake = asyncio.Event()
+        self._stopping = False
         # In the order in which they are looked at, and in which they wait for room: dicts, for sets have none.
         self._hinted: dict[str, None] = {}
         self._unfinished: dict[str, None] = {}
@@ -134,6 +137,10 @@ class Worker:
         self._forget_listener()
         for alarm in self._alarms.values():
             alarm.cancel()
+        # A claim under way is let through: cut off, what it has taken would wait for its lease to end.
+        self._stopping = True
+        self._wake.set()
+        await asyncio.wait(self._tasks[:1], timeout=STOP_CLAIMING_SECONDS)
         await _cancel(self._tasks[:1])
         tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
         if tasks:
@@ -158,7 +165,7 @@ class Worker:
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step again and again. Trouble is told and waited out, so that no task of the worker ends."""
         name = step.__name__
-        while True:
+        while not (self._stopping and step == self._claim_due):
             try:
                 await step()
                 self._troubles.pop(name, None)
@@ -174,11 +181,15 @@ class Worker:
 
     async def _claim_due(self) -> None:
         self._wake.clear()
-        for workspace_id in await self._workspaces():
-            if len(self._flights) >= self._in_flight_max:
-                self._unfinished[workspace_id] = None
-                continue
-            await self._claim_in(workspace_id)
+        waiting = deque(await self._workspaces())
+        while waiting and not self._stopping:
+            # A few side by side: one that has many endpoints to look through holds up no other.
+            turn = [waiting.popleft() for _ in range(min(len(waiting), CLAIMS_AT_ONCE))]
+            room = max(0, self._in_flight_max - len(self._flights))
+            share = -(-room // len(turn))
+            await asyncio.gather(*(self._claim_in(workspace_id, share) for workspace_id in turn))
+        if self._stopping:
+            return
         with contextlib.suppress(TimeoutError):
             # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
             async with asyncio.timeout(self._sleep_seconds()):
@@ -197,11 +208,11 @@ class Worker:
     def _sleep_seconds(self) -> float:
         return max(0.002, self._next_look - asyncio.get_running_loop().time())
 
-    async def _claim_in(self, workspace_id: str) -> None:
+    async def _claim_in(self, workspace_id: str, share: int) -> None:
         of_workspace = sum(flight.leased.workspace_id == workspace_id for flight in self._flights.values())
         free = min(
             CLAIM_MAX,
-            self._in_flight_max - len(self._flights),
+            share,
             # Of what it may have now: just after a start, too, there is room for the others.
             self._in_flight_max // WORKSPACE_SHARE - of_workspace,
         )

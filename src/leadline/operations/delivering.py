@@ -87,15 +87,16 @@ async def claim_deliveries(tx: Tx, workspace_id: str, request: ClaimRequest) -> 
     if not rows:
         return Claim((), {}, (), 0, more=False)
     now_ms = await endpoints.database_now_ms(tx)
-    busy = await endpoints.in_flight(tx, workspace_id, [row.endpoint_id for row in rows])
+    wanted = [row.endpoint_id for row in rows]
+    busy = await endpoints.in_flight(tx, workspace_id, wanted)
+    orphaned = await store.count_orphaned(tx, workspace_id, wanted)
     claimed: list[ClaimedRow] = []
-    takeovers, more = 0, False
+    more = False
     for row in rows:
         free = min(_room(row, busy.get(row.endpoint_id, 0), now_ms), request.limit - len(claimed))
         if free <= 0:
             more = True
             continue
-        takeovers += await store.count_takeovers(tx, workspace_id, row.endpoint_id)
         taken = await _claim_from(tx, row, request, free, now_ms)
         more |= len(taken) == free
         claimed += await _without_spent(tx, workspace_id, taken, request)
@@ -103,7 +104,7 @@ async def claim_deliveries(tx: Tx, workspace_id: str, request: ClaimRequest) -> 
         deliveries=claimed,
         timeouts_seconds={row.endpoint_id: row.timeout_seconds for row in rows},
         secrets=await signing_secrets(tx, workspace_id) if claimed else (),
-        takeovers=takeovers,
+        takeovers=orphaned - await store.count_orphaned(tx, workspace_id, wanted) if orphaned else 0,
         more=more,
     )
 

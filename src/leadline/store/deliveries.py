@@ -114,8 +114,8 @@ _WORKSPACES_DUE = Statement(
     " WHERE d.workspace_id = e.workspace_id AND d.endpoint_id = e.endpoint_id"
     " AND d.state = 'pending' AND d.due_at <= {now_ms}))"
 )
-_TAKEOVERS = Statement(
-    "SELECT COUNT(*) FROM deliveries WHERE workspace_id = :workspace_id AND endpoint_id = :endpoint_id"
+_ORPHANED = Statement(
+    "SELECT COUNT(*) FROM deliveries WHERE workspace_id = :workspace_id AND endpoint_id IN {ids:endpoint_ids}"
     " AND lease_id IS NOT NULL AND due_at <= {now_ms}"
 )
 # MATERIALIZED, because PostgreSQL may run a subquery once per row: each run skips what the one before has locked,
@@ -270,9 +270,10 @@ async def workspaces_due(tx: Tx) -> list[str]:
     return [row[0] for row in await tx.all(_WORKSPACES_DUE)]
 
 
-async def count_takeovers(tx: Tx, workspace_id: str, endpoint_id: str) -> int:
-    """How many attempts to this endpoint were begun by somebody whose lease has run out."""
-    row = await tx.first(_TAKEOVERS, workspace_id=workspace_id, endpoint_id=endpoint_id)
+async def count_orphaned(tx: Tx, workspace_id: str, endpoint_ids: Sequence[str]) -> int:
+    """How many attempts to these endpoints were begun by somebody whose lease has run out."""
+    wanted = json.dumps(list(endpoint_ids))
+    row = await tx.first(_ORPHANED, workspace_id=workspace_id, endpoint_ids=wanted)
     return int(row[0]) if row else 0
 
 
