@@ -214,7 +214,7 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
         ("calls._FIND_APPLIED", "sqlite_autoindex_applied_outcomes_2"),
         ("deliveries._CLAIM", "ix_deliveries_due"),
         ("deliveries._WORKSPACES_DUE", "ix_deliveries_due"),
-        ("deliveries._TAKEOVERS", "ix_deliveries_leased"),
+        ("deliveries._ORPHANED", "ix_deliveries_leased"),
         ("deliveries._KEPT_TOO_LONG", "ix_deliveries_kept"),
         ("calls._TIMED_OUT", "ix_calls_wrap_up"),
         ("calls._NEXT_TIMEOUT", "ix_calls_wrap_up"),
