@@ -48,7 +48,7 @@ format: .venv/dev.stamp ## Format the code and mend what the linter can mend
 
 # The locks keep their versions unless pyproject.toml asks for others; make lock UPGRADE=1 takes the newest.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --universal \
-	--python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	--python-version 3.11 --generate-hashes --no-annotate \
 	$(if $(UPGRADE),--upgrade) --extra server --group build
 
 lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml, with hashes, in requirements/
