@@ -346,3 +346,8 @@ def test_an_agent_id_is_the_phone_systems_own_string(desk: Desk, agent_id: str) 
     assert agent(desk, agent_id)["call_id"] == call["call_id"]
     listed = assert_done(desk.api.get(f"/calls?agent_id={quote(agent_id, safe='')}"))["calls"]
     assert [found["call_id"] for found in listed] == [call["call_id"]]
+
+
+@pytest.mark.parametrize("agent_id", ["%00", "a%00b", "%ff", "%ED%A0%80", "%2F"])
+def test_an_agent_id_that_nobody_can_have_is_not_found(shared_api: Api, agent_id: str) -> None:
+    assert_refused(shared_api.get(f"/agents/{agent_id}"), 404, "agent_not_found")

@@ -172,7 +172,8 @@ def _matched(pattern: list[str | None], segments: list[str]) -> list[str] | None
 def _parameter(name: str, value: str) -> str:
     """A UUID in its canonical form. What is none becomes an id that no row has, and so is not found."""
     if name == "agent_id":
-        return value  # the phone system's own text
+        # The phone system's own text. PostgreSQL cannot even be asked for a NUL, and nobody is called "".
+        return "" if "\0" in value else value
     return parse_id(value) or NIL_ID
 
 
