@@ -53,7 +53,7 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.
 
 lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml, with hashes, in requirements/
 	$(COMPILE) --output-file requirements/server.lock
-	$(COMPILE) --group dev --constraint requirements/server.lock --output-file requirements/dev.lock
+	$(COMPILE) --extra otel --group dev --constraint requirements/server.lock --output-file requirements/dev.lock
 
 clean: ## Remove the virtual environment and the caches, not var/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
