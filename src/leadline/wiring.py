@@ -18,8 +18,10 @@ from leadline.domain.access import Scope, parse_scopes
 from leadline.domain.addresses import AddressPolicy
 from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.domain.outcomes import UrlRules
+from leadline.domain.reports import Measure
 from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
 from leadline.operations import maintenance
+from leadline.operations.count_ahead import count_ahead, uncounted
 from leadline.operations.delivering import Attempted, end_leases
 from leadline.operations.replays import running_replays, step_replay
 from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
@@ -42,6 +44,8 @@ log = logging.getLogger("leadline")
 
 TIMEOUTS_MAX = 100
 MAINTENANCE_SECONDS = 300.0
+COUNT_SECONDS = 30.0
+COUNT_PAUSE_SECONDS = 0.01
 TOUCH_SECONDS = 30.0
 HEALTH_SECONDS = 1.0
 REPLAY_PAUSE_SECONDS = 0.05
@@ -212,6 +216,7 @@ class Runtime:
         self._tasks = [
             asyncio.create_task(self._repeat(self._time_out_wrap_ups), name="leadline-timeouts"),
             asyncio.create_task(self._repeat(self._maintain), name="leadline-maintenance"),
+            asyncio.create_task(self._repeat(self._count_ahead), name="leadline-reports"),
             asyncio.create_task(self._repeat(self._touch_tokens), name="leadline-tokens"),
             asyncio.create_task(self._repeat(self._replay), name="leadline-replays"),
         ]
@@ -339,6 +344,15 @@ class Runtime:
         self.metrics.drift.set(await self.database.read(maintenance.drift))
         await asyncio.sleep(MAINTENANCE_SECONDS)
 
+    async def _count_ahead(self) -> None:
+        """Count what has come to rest, for reports: a step of each workspace and measure in turn."""
+        due = await self.database.read(uncounted)
+        for workspace_id, measure in due:
+            await self.database.write(functools.partial(_count_step, workspace_id, measure))
+            await asyncio.sleep(COUNT_PAUSE_SECONDS)
+        if not due:
+            await asyncio.sleep(COUNT_SECONDS)
+
     async def _prune(self, workspace_id: str, tx: Tx) -> bool:
         return await maintenance.prune_workspace(
             tx,
@@ -375,6 +389,10 @@ def _observer(metrics: Metrics, clock: Clock) -> Observer:
 
 async def _step_replay(workspace_id: str, replay_id: str, tx: Tx) -> None:
     await step_replay(tx, workspace_id, replay_id)
+
+
+async def _count_step(workspace_id: str, measure: Measure, tx: Tx) -> None:
+    await count_ahead(tx, workspace_id, measure)
 
 
 async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> None:

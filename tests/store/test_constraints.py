@@ -61,6 +61,10 @@ GOOD: dict[str, Row] = {
                    "state": "pending", "due_at": NOW, "attempt_count": 1, "schedule_step": 1, "created_at": NOW},
     "attempts": {"delivery_id": DELIVERY, "number": 1, "started_at": NOW, "duration_ms": 0,
                  "response_headers": "[]", "response_body": "", "timings": "{}"},
+    "report_counts": {"measure": "calls", "width_ms": 3_600_000, "subject": "=ada", "slot": 7_200_000,
+                      "label": "ac-:", "counted": 1, "total_ms": 0},
+    "report_marks": {"measure": "calls", "counted_until": NOW},
+    "deleted_names": {"deleted_id": new_id(), "noun": "outcome", "name": "O", "deleted_at": NOW},
     "events": {"commit_order": 1, "event_id": new_id(), "type": "call.started", "data": "{}", "at": NOW},
 }  # fmt: skip
 ENDED = {"ended_at": NOW, "line_result": "completed"}
@@ -95,7 +99,7 @@ BAD: dict[str, list[Row]] = {
                  {"phone_number": None}],
     "memberships": [{"source": "magic"}, {"source": "applied"}, {"applied_id": APPLIED},
                     {"smart_list_id": new_id()}, {"contact_id": new_id()}],
-    "list_moves": [{"direction": "moved"}, {"source": "request"}, {"applied_id": None}, {"contact_id": new_id()}],
+    "list_moves": [{"moved_at": None}, {"direction": "moved"}, {"source": "request"}, {"applied_id": None}, {"contact_id": new_id()}],
     "agents": [{"agent_id": ""}, {"agent_id": "x" * 129}],
     "calls": [
         {"state": "lost"}, {"direction": "sideways"}, {"line_result": "completed"}, {"ended_at": NOW},
@@ -106,6 +110,7 @@ BAD: dict[str, list[Row]] = {
         {"state": "wrap_up", "wrap_up_since": NOW, **ENDED, "agent_id": None},
         {"state": "closed", "closed_at": NOW, **ENDED, "ended_at": NOW - 1},
         {"state": "closed", "closed_at": NOW, **ENDED, "line_result": "abandoned"},
+        {"state": "closed", "closed_at": NOW, "wrap_up_since": NOW + 1, **ENDED},
         {"contact_id": new_id()}, {"agent_id": "stranger"},
     ],
     "applied_outcomes": [{"outcome_type": "verb"}, {"call_id": new_id()}],
@@ -116,6 +121,8 @@ BAD: dict[str, list[Row]] = {
         {"schedule_step": 2}, {"schedule_step": -1}, {"endpoint_id": new_id()},
     ],
     "attempts": [{"number": 0}, {"duration_ms": -1}, {"error": "sad"}, {"delivery_id": new_id()}],
+    "report_counts": [{"width_ms": 60_000}, {"slot": 1}, {"subject": "ada"}],
+    "deleted_names": [{"noun": "contact"}],
     "events": [{"type": None}],
 }  # fmt: skip
 FINE: dict[str, list[Row]] = {
@@ -130,7 +137,10 @@ FINE: dict[str, list[Row]] = {
         {"destination_type": "remove_from_smart_list", "remove_list_ids": "[]"},
     ],
     "memberships": [{"source": "applied", "applied_id": APPLIED}],
+    "list_moves": [{"contact_id": None}],
+    "report_counts": [{"subject": "="}, {"subject": "", "counted": -1}],
     "calls": [
+        {"state": "closed", "wrap_up_since": NOW, "closed_at": NOW, **ENDED},
         {"state": "ringing", "answered_at": None}, {"contact_id": None, "phone_number": None, "agent_id": None},
         {"state": "wrap_up", "wrap_up_since": NOW, **ENDED},
         {"state": "closed", "closed_at": NOW, **ENDED, "answered_at": None},

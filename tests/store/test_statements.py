@@ -38,6 +38,8 @@ CROSS_WORKSPACE = {
     "deliveries._END_LEASES": "SQLite alone, at start: no other worker can be alive",
     "calls._TIMED_OUT": "wrap-ups time out wherever they are, then one transaction each",
     "calls._NEXT_TIMEOUT": "how long until the next wrap-up times out",
+    "reports._DUE": "asks in which workspaces there is something to count, then one transaction each",
+    "reports._HORIZON": "asks the clock and no table",
     "workspaces._LIST": "the operator's list",
     "workspaces._ANY": "whether this database is empty",
     "workspaces._LOCK_SCHEMA": "who makes the first workspace",
@@ -46,7 +48,7 @@ CROSS_WORKSPACE = {
     "workspaces._TOKEN_WORKSPACE": "the operator revokes by the token's id alone",
 }
 HOT_TABLES = ("calls", "applied_outcomes", "deliveries", "idempotency_keys", "memberships", "events", "attempts",
-              "contacts", "list_moves")  # fmt: skip
+              "contacts", "list_moves", "report_counts")  # fmt: skip
 # What may read more than one key's rows of a workspace: rare, or by a small index of its own.
 MAY_SCAN = {
     "events._FORGET_CONTACT": "its MAX is one look at the end of the index",
@@ -56,6 +58,7 @@ MAY_SCAN = {
     "calls._TIMED_OUT": "a scan of the partial index of what is in wrap-up",
     "calls._NEXT_TIMEOUT": "as above",
     "calls._PENDING_CALL": "the workspace's part of the same index",
+    "reports._WAITING": "as above",
     "events._INSERT": "SQLite's commit order: the last entry of the workspace",
     "events._NEWEST": "the last entry of the workspace",
     "events._PRUNE": "likewise, beside the search by time",
@@ -69,11 +72,19 @@ def named_statements() -> dict[str, Statement]:
     for module in MODULES:
         short = module.__name__.rpartition(".")[2]
         for name, value in vars(module).items():
+            if isinstance(value, dict):
+                keyed = {f"{short}.{name}[{_key(key)}]": each for key, each in value.items()}
+                found |= {named: each for named, each in keyed.items() if isinstance(each, Statement)}
+                continue
             parts = value if isinstance(value, tuple) else (value,)
             statements = [each for each in parts if isinstance(each, Statement)]
             for number, each in enumerate(statements):
                 found[f"{short}.{name}" + (f"[{number}]" if len(statements) > 1 else "")] = each
     return found
+
+
+def _key(key: Any) -> str:
+    return " ".join(str(part) for part in (key if isinstance(key, tuple) else (key,)))
 
 
 NAMED = named_statements()

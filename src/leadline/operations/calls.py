@@ -123,7 +123,8 @@ async def close_call(tx: Tx, row: CallRow) -> CallRow:
     """Out of wrap-up, or as closed as it was."""
     if row.state == CallState.CLOSED:
         return row
-    row = msgspec.structs.replace(row, state="closed", wrap_up_since=None, closed_at=tx.now_ms)
+    # A clock that stepped back must not make it close before it waited.
+    row = msgspec.structs.replace(row, state="closed", closed_at=max(tx.now_ms, row.wrap_up_since or 0))
     await store.update_call(tx, row)
     await emit_call(tx, EventType.CALL_CLOSED, row)
     return row

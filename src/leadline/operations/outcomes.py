@@ -18,7 +18,7 @@ from leadline.domain.outcomes import AddTo, Destination, OutcomeDefinition, list
 from leadline.ids import new_id
 from leadline.operations.events import EventType, emit
 from leadline.operations.views import outcome_view
-from leadline.store import endpoints, smart_lists, workspaces
+from leadline.store import deleted_names, endpoints, smart_lists, workspaces
 from leadline.store import outcomes as store
 from leadline.store.database import Tx
 from leadline.store.endpoints import EndpointRow
@@ -83,8 +83,9 @@ async def delete_outcome(
 ) -> OutcomeDeleted:
     """Take an outcome away; what was applied keeps its name and type."""
     await workspaces.lock_workspace(tx, workspace_id)
-    await _require_outcome(tx, workspace_id, outcome_id, if_match)
+    row = await _require_outcome(tx, workspace_id, outcome_id, if_match)
     await store.delete_outcome(tx, workspace_id, outcome_id)
+    await deleted_names.keep_name(tx, workspace_id, "outcome", outcome_id, row.outcome_name)
     await workspaces.clear_timeout_outcome(tx, workspace_id, outcome_id)
     await _tell(tx, workspace_id, outcome_id, "deleted")
     return OutcomeDeleted(

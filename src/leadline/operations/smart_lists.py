@@ -20,7 +20,7 @@ from leadline.operations.views import (
     outcome_points_to,
     smart_list_view,
 )
-from leadline.store import contacts, outcomes, workspaces
+from leadline.store import contacts, deleted_names, outcomes, workspaces
 from leadline.store import smart_lists as store
 from leadline.store.database import Tx
 from leadline.store.smart_lists import MembershipRow, MoveRow, SmartListRow
@@ -98,6 +98,7 @@ async def delete_smart_list(
     members = await store.member_ids(tx, workspace_id, smart_list_id)
     await store.insert_moves(tx, (_move(tx, row, contact_id, "left") for contact_id in members))
     await store.delete_list(tx, workspace_id, smart_list_id)
+    await deleted_names.keep_name(tx, workspace_id, "smart_list", smart_list_id, row.smart_list_name)
     return SmartListDeleted(smart_list_id=smart_list_id)
 
 

@@ -75,7 +75,7 @@ _EMPTY = tuple(
     for table in (
         "events", "idempotency_keys", "attempts", "deliveries", "replays", "endpoint_hours", "applied_outcomes",
         "list_moves", "memberships", "calls", "agents", "contacts", "outcomes", "endpoints", "smart_lists",
-        "webhook_secrets",
+        "webhook_secrets", "report_counts", "report_marks", "deleted_names",
     )
 )  # fmt: skip
 

@@ -61,12 +61,22 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A success that is no JSON, to be kept under a file name of ASCII letters."""
+
+    media_type: str
+    file_name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """A success. `status` None is the operation's usual one."""
+    """A success. `status` None is the operation's usual one; a `download` goes out instead of the answer."""
 
     answer: Answer
     status: int | None = None
     etag: str | None = None
+    download: Download | None = None
 
 
 Handler = Callable[[Tx, Request], Awaitable[Reply]]
@@ -103,6 +113,8 @@ class Operation:
     # The answer is tagged by its bytes, and If-None-Match is answered with 304.
     tagged_by_content: bool = False
     streams: bool = False
+    # `format=csv` answers text/csv; only for operations that read.
+    offers_csv: bool = False
     example: Any = None
     answer_example: Any = None
     query_example: Mapping[str, Any] = field(default_factory=dict)

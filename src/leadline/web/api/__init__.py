@@ -9,6 +9,7 @@ from leadline.web.api import (
     endpoints,
     events,
     outcomes,
+    reports,
     smart_lists,
     workspaces,
 )
@@ -20,6 +21,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *contacts.OPERATIONS,
     *calls.OPERATIONS,
     *events.OPERATIONS,
+    *reports.OPERATIONS,
     *deliveries.OPERATIONS,
     *endpoints.OPERATIONS,
     *workspaces.OPERATIONS,

@@ -17,10 +17,13 @@ def upgrade() -> None:
     _workspaces()
     _agents()
     _contacts()
+    _deleted_names()
     _endpoints()
     _events()
     _idempotency_keys()
     _replays()
+    _report_counts()
+    _report_marks()
     _smart_lists()
     _tokens()
     _webhook_secrets()
@@ -109,6 +112,26 @@ def _contacts() -> None:
         "contacts",
         ["workspace_id", "created_at", "contact_id"],
         unique=False,
+    )
+
+
+def _deleted_names() -> None:
+    op.create_table(
+        "deleted_names",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("deleted_id", identifier(), nullable=False),
+        sa.Column("noun", text(), nullable=False),
+        sa.Column("name", text(), nullable=False),
+        sa.Column("deleted_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "deleted_id", name="pk_deleted_names"),
+        sa.CheckConstraint("noun IN ('outcome', 'smart_list')", name=op.f("ck_deleted_names_noun")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_deleted_names_workspace_id",
+        ),
+        sqlite_strict=True,
     )
 
 
@@ -261,6 +284,56 @@ def _replays() -> None:
     )
 
 
+def _report_counts() -> None:
+    op.create_table(
+        "report_counts",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("measure", text(), nullable=False),
+        sa.Column("width_ms", integer(), nullable=False),
+        sa.Column("subject", text(), nullable=False),
+        sa.Column("slot", integer(), nullable=False),
+        sa.Column("label", text(), nullable=False),
+        sa.Column("counted", integer(), nullable=False),
+        sa.Column("total_ms", integer(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "workspace_id", "measure", "width_ms", "subject", "slot", "label", name="pk_report_counts"
+        ),
+        sa.CheckConstraint("slot % width_ms = 0", name=op.f("ck_report_counts_slot")),
+        sa.CheckConstraint("subject = '' OR subject LIKE '=%'", name=op.f("ck_report_counts_subject")),
+        sa.CheckConstraint("width_ms IN (900000, 3600000, 86400000)", name=op.f("ck_report_counts_width")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_report_counts_workspace_id",
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_report_counts_measure_width_ms_slot",
+        "report_counts",
+        ["workspace_id", "measure", "width_ms", "slot"],
+        unique=False,
+    )
+
+
+def _report_marks() -> None:
+    op.create_table(
+        "report_marks",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("measure", text(), nullable=False),
+        sa.Column("counted_until", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "measure", name="pk_report_marks"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_report_marks_workspace_id",
+        ),
+        sqlite_strict=True,
+    )
+
+
 def _smart_lists() -> None:
     op.create_table(
         "smart_lists",
@@ -370,9 +443,11 @@ def _calls() -> None:
             "ended_at >= started_at AND answered_at >= started_at", name=op.f("ck_calls_times")
         ),
         sa.CheckConstraint(
-            "(state = 'wrap_up') = (wrap_up_since IS NOT NULL)", name=op.f("ck_calls_wrap_up")
+            "state = 'closed' OR (state = 'wrap_up') = (wrap_up_since IS NOT NULL)",
+            name=op.f("ck_calls_wrap_up"),
         ),
         sa.CheckConstraint("state <> 'wrap_up' OR agent_id IS NOT NULL", name=op.f("ck_calls_wrap_up_agent")),
+        sa.CheckConstraint("closed_at >= wrap_up_since", name=op.f("ck_calls_wrap_up_times")),
         sa.ForeignKeyConstraint(
             ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_calls_workspace_id"
         ),
@@ -396,6 +471,14 @@ def _calls() -> None:
         "calls",
         ["workspace_id", "agent_id", "started_at", "call_id"],
         unique=False,
+    )
+    op.create_index(
+        "ix_calls_closed_at",
+        "calls",
+        ["workspace_id", "closed_at"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NOT NULL"),
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
     )
     op.create_index(
         "ix_calls_contact_id_started_at_call_id",
@@ -553,7 +636,7 @@ def _list_moves() -> None:
         "list_moves",
         sa.Column("workspace_id", identifier(), nullable=False),
         sa.Column("move_id", identifier(), nullable=False),
-        sa.Column("contact_id", identifier(), nullable=False),
+        sa.Column("contact_id", identifier(), nullable=True),
         sa.Column("smart_list_id", identifier(), nullable=False),
         sa.Column("smart_list_name", text(), nullable=False),
         sa.Column("direction", text(), nullable=False),
@@ -569,7 +652,7 @@ def _list_moves() -> None:
         sa.ForeignKeyConstraint(
             ["workspace_id", "contact_id"],
             ["contacts.workspace_id", "contacts.contact_id"],
-            ondelete="CASCADE",
+            ondelete="NO ACTION",
             name="fk_list_moves_workspace_id_contact_id",
         ),
         sqlite_strict=True,
@@ -579,6 +662,14 @@ def _list_moves() -> None:
         "list_moves",
         ["workspace_id", "contact_id", "moved_at", "move_id"],
         unique=False,
+    )
+    op.create_index(
+        "ix_list_moves_moved_at",
+        "list_moves",
+        ["workspace_id", "moved_at"],
+        unique=False,
+        sqlite_where=sa.text("moved_at IS NOT NULL"),
+        postgresql_where=sa.text("moved_at IS NOT NULL"),
     )
 
 
@@ -714,6 +805,14 @@ def _applied_outcomes() -> None:
         sqlite_strict=True,
     )
     op.create_index(
+        "ix_applied_outcomes_applied_at",
+        "applied_outcomes",
+        ["workspace_id", "applied_at"],
+        unique=False,
+        sqlite_where=sa.text("applied_at IS NOT NULL"),
+        postgresql_where=sa.text("applied_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_applied_outcomes_contact_id_applied_at_applied_id",
         "applied_outcomes",
         ["workspace_id", "contact_id", "applied_at", "applied_id"],
@@ -760,3 +859,4 @@ def _attempts() -> None:
         ),
         sqlite_strict=True,
     )
+    op.create_index("ix_attempts_started_at", "attempts", ["workspace_id", "started_at"], unique=False)
