@@ -99,7 +99,8 @@ BAD: dict[str, list[Row]] = {
                  {"phone_number": None}],
     "memberships": [{"source": "magic"}, {"source": "applied"}, {"applied_id": APPLIED},
                     {"smart_list_id": new_id()}, {"contact_id": new_id()}],
-    "list_moves": [{"moved_at": None}, {"direction": "moved"}, {"source": "request"}, {"applied_id": None}, {"contact_id": new_id()}],
+    "list_moves": [{"moved_at": None}, {"direction": "moved"}, {"source": "request"}, {"applied_id": None},
+                   {"contact_id": new_id()}],
     "agents": [{"agent_id": ""}, {"agent_id": "x" * 129}],
     "calls": [
         {"state": "lost"}, {"direction": "sideways"}, {"line_result": "completed"}, {"ended_at": NOW},

@@ -8,17 +8,19 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from leadline.domain.periods import DAY_MS, HOUR_MS, QUARTER_MS, Span, pieces_of
 from leadline.domain.reports import Measure, two_digits
 from leadline.ids import new_id
-from leadline.operations.count_ahead import count_ahead, uncounted
+from leadline.operations.count_ahead import GRACE_MS, count_ahead, uncounted
 from leadline.store import reports as store
 from leadline.store.database import Database, Tx
 from leadline.store.reports import CountRow
+from leadline.store.sqlite_driver import driver
 from store.databases import NOW, Opened, insert, statement
 
 # A Monday's midnight, well behind the real clock.
@@ -34,12 +36,12 @@ ERRORS = (None, None, "timeout", "http_status")
 class Facts:
     """What happened, as plain values: the other half of the comparison."""
 
-    # call id → (closed_at, agent, flags, wrap-up ms or None)
+    # By id: when closed, by whom, the label's flags, and how long in wrap-up.
     calls: dict[str, tuple[int, str, str, int | None]] = field(default_factory=dict)
-    # (applied_at, call, agent, type, outcome)
+    # When, on which call, by whom, the type and the outcome.
     applied: list[tuple[int, str, str, str, str]] = field(default_factory=list)
     moves: list[tuple[int, str, str]] = field(default_factory=list)
-    # (started_at, endpoint, error, duration, delivery created at, first success)
+    # When, to which endpoint, error, duration, when its delivery was made, whether it is the first success.
     attempts: list[tuple[int, str, str | None, int, int, bool]] = field(default_factory=list)
 
     def of(self, measure: Measure) -> list[tuple[int, str, str, int]]:
@@ -73,9 +75,7 @@ class Facts:
                 return [(at, name, str(two_digits(took)), took) for at, name, took in found]
 
     def _kinds(self, call: str) -> str:
-        return ",".join(
-            sorted(kind[0] + outcome for _, of, _, kind, outcome in self.applied if of == call)
-        )
+        return ",".join(sorted(kind[0] + outcome for _, of, _, kind, outcome in self.applied if of == call))
 
 
 @dataclass
@@ -87,9 +87,20 @@ class Workspace:
     facts: Facts = field(default_factory=Facts)
     now_ms: int = START
 
+    pending: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
     async def write(self, table: str, **values: Any) -> None:
-        row = {"workspace_id": self.workspace_id, **values}
-        await self.database.write(lambda tx: insert(tx, table, row))
+        """Kept back until somebody looks: a commit for each row would take most of the test's time."""
+        self.pending.append((table, {"workspace_id": self.workspace_id, **values}))
+
+    async def flush(self) -> None:
+        rows, self.pending = self.pending, []
+
+        async def insert_all(tx: Tx) -> None:
+            for table, row in rows:
+                await insert(tx, table, row)
+
+        await self.database.write(insert_all)
 
     async def prepare(self) -> None:
         for agent in AGENTS:
@@ -161,9 +172,14 @@ class Workspace:
 
     async def count(self, steps: int, step_facts: int) -> None:
         """Some steps of counting ahead, as the clock stands."""
-        for measure in Measure:
-            for _ in range(steps):
-                await self.database.write(lambda tx, measure=measure: self._step(tx, measure, step_facts))
+        await self.flush()
+
+        async def count(tx: Tx) -> None:
+            for measure in Measure:
+                for _ in range(steps):
+                    await self._step(tx, measure, step_facts)
+
+        await self.database.write(count)
 
     async def _step(self, tx: Tx, measure: Measure, step_facts: int) -> bool:
         tx.now_ms = self.now_ms
@@ -236,6 +252,7 @@ def expected(
 
 
 async def assert_counts_are_those_of_the_facts(workspace: Workspace) -> None:
+    await workspace.flush()
     pieces = list(pieces_of(SPANS))
     for measure in Measure:
         facts = workspace.facts.of(measure)
@@ -254,8 +271,21 @@ async def assert_counts_are_those_of_the_facts(workspace: Workspace) -> None:
         assert summed(ada, named=True) == expected(of_ada, named=True), measure
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LATE: list[tuple[int, tuple[Any, ...]]] = [
+    (0, ("close_call", "ada", 100, True, 1)),
+    (0, ("close_call", None, None, False, 0)),
+    (130_000, ("count", 20, 50)),
+    (HOUR_MS, ("dispose_late", 0, "ada")),
+    (60_000, ("dispose_late", 0, "*")),
+    (90_000, ("count", 1, 0)),
+    (60_000, ("count", 1, 0)),
+    (20 * HOUR_MS, ("count", 20, 50)),
+]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories)
+@example(history=LATE)
 async def test_counts_and_newest_facts_are_the_facts_at_any_moment(
     history: list[tuple[int, tuple[Any, ...]]], opened: Opened
 ) -> None:
@@ -269,3 +299,70 @@ async def test_counts_and_newest_facts_are_the_facts_at_any_moment(
     workspace.now_ms += DAY_MS
     await workspace.count(20, 50)
     await assert_counts_are_those_of_the_facts(workspace)
+    due = await opened.database.read(uncounted)
+    assert workspace.workspace_id not in {workspace_id for workspace_id, _ in due}
+
+
+async def test_a_step_that_is_undone_is_taken_again(opened: Opened) -> None:
+    class Killed(Exception):
+        pass
+
+    async def killed(tx: Tx) -> None:
+        for measure in Measure:
+            await workspace._step(tx, measure, 50)
+        raise Killed
+
+    workspace = await fresh_workspace(opened.database)
+    await workspace.close_call("ada", 5_000, True, 3)
+    await workspace.move(0, "joined")
+    workspace.now_ms += HOUR_MS
+    await workspace.flush()
+    with pytest.raises(Killed):
+        await opened.database.write(killed)
+    await assert_counts_are_those_of_the_facts(workspace)
+    due = await opened.database.read(uncounted)
+    assert (workspace.workspace_id, Measure.CALLS) in due
+    await workspace.count(1, 50)
+    await workspace.count(1, 50)
+    await assert_counts_are_those_of_the_facts(workspace)
+
+
+async def test_what_happened_a_moment_ago_is_not_counted_ahead(opened: Opened) -> None:
+    workspace = await fresh_workspace(opened.database)
+    await workspace.move(0, "joined")
+    workspace.now_ms += GRACE_MS
+    await workspace.count(1, 50)
+    assert (workspace.workspace_id, "list_moves") not in await counted(opened.database, workspace)
+    workspace.now_ms += 1
+    await workspace.count(1, 50)
+    assert (workspace.workspace_id, "list_moves") in await counted(opened.database, workspace)
+
+
+COUNTED = statement("SELECT workspace_id, measure FROM report_counts WHERE workspace_id = :workspace_id")
+
+
+async def counted(database: Database, workspace: Workspace) -> set[tuple[str, str]]:
+    rows = await database.read(lambda tx: tx.all(COUNTED, workspace_id=workspace.workspace_id))
+    return {(row[0], row[1]) for row in rows}
+
+
+async def test_a_transaction_under_way_holds_the_mark_back(
+    opened: Opened, shared_url: str, engine: str
+) -> None:
+    if engine != "postgresql":
+        pytest.skip("SQLite has one writer")
+    connection = await asyncpg.connect(shared_url)
+    async with connection.transaction():
+        began = await connection.fetchval("SELECT CAST(extract(epoch FROM now()) * 1000 AS bigint)")
+        await connection.execute("SELECT pg_sleep(0.01)")
+        assert await opened.database.read(store.horizon_ms) <= began
+    await connection.close()
+    assert await opened.database.read(store.horizon_ms) > began
+
+
+@given(duration_ms=st.integers(0, 10**13))
+def test_durations_are_cut_to_two_digits_in_sql_as_in_python(duration_ms: int) -> None:
+    connection = driver.connect(":memory:")
+    found = connection.execute(f"SELECT {store._cut('(SELECT ?1)')}", (duration_ms,)).fetchone()[0]
+    connection.close()
+    assert found == two_digits(duration_ms)
