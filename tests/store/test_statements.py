@@ -238,6 +238,33 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
         ("smart_lists._MEMBERS", "ix_memberships_smart_list_id_since_contact_id"),
         ("idempotency._GET", "sqlite_autoindex_idempotency_keys_1"),
         ("idempotency._PRUNE", "ix_idempotency_keys_created_at"),
+        (
+            "reports._COUNT[outcomes]",
+            "ix_applied_outcomes_applied_at (workspace_id=? AND applied_at>? AND app",
+        ),
+        ("reports._COUNT[calls]", "ix_calls_closed_at (workspace_id=? AND closed_at>? AND closed_at<?)"),
+        ("reports._COUNT[wrap_up]", "ix_calls_closed_at (workspace_id=? AND closed_at>? AND closed_at<?)"),
+        (
+            "reports._COUNT[list_moves]",
+            "ix_list_moves_moved_at (workspace_id=? AND moved_at>? AND moved_at<?)",
+        ),
+        (
+            "reports._COUNT[attempts]",
+            "ix_attempts_started_at (workspace_id=? AND started_at>? AND started_at<?)",
+        ),
+        (
+            "reports._COUNT[latency]",
+            "ix_attempts_started_at (workspace_id=? AND started_at>? AND started_at<?)",
+        ),
+        ("reports._OF_ALL[calls]", "measure=? AND width_ms=? AND subject=? AND slot>? AND slot<?)"),
+        ("reports._OF_ONE[calls]", "measure=? AND width_ms=? AND subject=? AND slot>? AND slot<?)"),
+        (
+            "reports._BY_SUBJECT[calls]",
+            "ix_report_counts_measure_width_ms_slot (workspace_id=? AND measure=? AND width_ms=? AND slot>? AND",
+        ),
+        ("reports._NTH[calls calls]", "COVERING INDEX ix_calls_closed_at"),
+        ("reports._WAITING", "ix_calls_wrap_up"),
+        ("reports._DUE", "COVERING INDEX ix_attempts_started_at"),
     ],
 )
 def test_a_hot_statement_uses_the_index_made_for_it(name: str, index: str, sqlite_connection: Any) -> None:
@@ -252,6 +279,20 @@ def test_a_hot_statement_uses_the_index_made_for_it(name: str, index: str, sqlit
 def test_an_ordered_statement_reads_in_the_order_of_its_index(name: str, sqlite_connection: Any) -> None:
     plan = plan_of(sqlite_connection, NAMED[name])
     assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in NAMED if name.startswith("reports._") and ("[" in name or name.endswith("_DUE"))],
+)
+def test_reports_read_no_fact_from_before_the_mark(name: str, sqlite_connection: Any) -> None:
+    """By time they are reached with a lower bound, else by their keys: never everything up to a time."""
+    plan = plan_of(sqlite_connection, NAMED[name])
+    facts = re.compile(r"SEARCH (calls|applied_outcomes|list_moves|attempts|deliveries) .*\((.*)\)")
+    reached = [found for step in plan if (found := facts.search(step))]
+    assert [
+        found[0] for found in reached if not re.search(r"_at>\?|call_id=\?|delivery_id=\?", found[2])
+    ] == []
 
 
 async def test_listings_read_in_the_order_of_an_index(opened: Opened, sqlite_connection: Any) -> None:

@@ -55,13 +55,16 @@ def _outcomes(lower: str, upper: str, _as_of: str) -> str:
 
 
 def _call_label(as_of: str) -> str:
-    """What `domain.reports.call_kind` reads; the outcomes are those applied before `as_of`."""
+    """What `domain.reports.call_kind` reads; the outcomes are those applied before `as_of`.
+
+    The `+` here and below keeps a planner from going by time, through all there ever was, instead of by the call.
+    """
     return (
         "CASE WHEN calls.answered_at IS NULL THEN '--' WHEN calls.line_result = 'completed' THEN 'ac' ELSE 'a-' END"
         " || CASE WHEN calls.wrap_up_since IS NULL THEN '-' ELSE 'o' END || ':' || COALESCE((SELECT {joined:kind} FROM"
         " (SELECT substr(outcome_type, 1, 1) || CAST(outcome_id AS text) AS kind FROM applied_outcomes"
         " WHERE workspace_id = :workspace_id AND call_id = calls.call_id"
-        f" AND applied_at < {as_of} ORDER BY applied_at, applied_id LIMIT {OUTCOMES_OF_A_CALL_MAX}) AS kinds), '')"
+        f" AND +applied_at < {as_of} ORDER BY +applied_at, applied_id LIMIT {OUTCOMES_OF_A_CALL_MAX}) AS kinds), '')"
     )
 
 
@@ -69,7 +72,7 @@ def _calls(lower: str, upper: str, as_of: str) -> str:
     """Closed calls; and those that were counted already and got their disposition since: out and in again."""
     about = "calls.closed_at AS at, '=' || COALESCE(calls.agent_id, '') AS subject"
     late = (
-        f" FROM calls WHERE workspace_id = :workspace_id AND closed_at < {lower} AND call_id IN"
+        f" FROM calls WHERE workspace_id = :workspace_id AND +closed_at < {lower} AND call_id IN"
         " (SELECT call_id FROM applied_outcomes WHERE workspace_id = :workspace_id"
         f" AND applied_at >= {lower} AND applied_at < {as_of})"
     )
