@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from leadline.clock import zone_named
 from leadline.domain.errors import InvalidRequest
 from leadline.domain.periods import (
+    AS_FACTS,
     BUCKETS_MAX,
     DAY_MS,
     EARLIEST_MS,
     HOUR_MS,
     QUARTER_MS,
+    WIDTHS_MS,
+    WIDTHS_OF_ONE_MS,
     Interval,
     Period,
     Span,
@@ -106,16 +109,19 @@ def test_seven_days_are_compared_with_seven_days_over_a_change_of_the_clocks() -
     assert previous_span(span, ZONES[zone]).length_ms == 7 * DAY_MS - HOUR_MS
 
 
-@given(st.lists(spans(length_max=2_000), max_size=4))
-def test_pieces_are_their_spans_and_lie_on_the_widths(some: list[Span]) -> None:
-    pieces = list(pieces_of(some))
+@given(st.lists(spans(length_max=2_000), max_size=4), st.sampled_from([WIDTHS_MS, WIDTHS_OF_ONE_MS]))
+def test_pieces_are_their_spans_and_lie_on_the_widths(some: list[Span], widths: tuple[int, ...]) -> None:
+    pieces = list(pieces_of(some, widths))
     for number, span in enumerate(some):
         mine = [piece for piece in pieces if piece.span == number]
         assert mine[0].starts == span.starts
         assert mine[-1].ends == span.ends
         assert all(one.ends == other.starts for one, other in itertools.pairwise(mine))
         assert len(mine) <= 5
-    assert all(piece.starts % piece.width_ms == piece.ends % piece.width_ms == 0 for piece in pieces)
+    counted = [piece for piece in pieces if piece.width_ms != AS_FACTS]
+    assert all(piece.starts % piece.width_ms == piece.ends % piece.width_ms == 0 for piece in counted)
+    assert all(piece.ends - piece.starts < HOUR_MS for piece in pieces if piece.width_ms == AS_FACTS)
+    assert QUARTER_MS not in widths or counted == pieces
 
 
 NOW = at("2026-11-23T15:07")

@@ -122,7 +122,8 @@ BAD: dict[str, list[Row]] = {
         {"schedule_step": 2}, {"schedule_step": -1}, {"endpoint_id": new_id()},
     ],
     "attempts": [{"number": 0}, {"duration_ms": -1}, {"error": "sad"}, {"delivery_id": new_id()}],
-    "report_counts": [{"width_ms": 60_000}, {"slot": 1}, {"subject": "ada"}],
+    "report_counts": [{"width_ms": 60_000}, {"slot": 1}, {"subject": "ada"},
+                      {"width_ms": 900_000}],
     "deleted_names": [{"noun": "contact"}],
     "events": [{"type": None}],
 }  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from leadline.domain.periods import DAY_MS, HOUR_MS, QUARTER_MS, Span, pieces_of
+from leadline.domain.periods import DAY_MS, HOUR_MS, QUARTER_MS, Span
 from leadline.domain.reports import Measure, two_digits
 from leadline.ids import new_id
 from leadline.operations.count_ahead import GRACE_MS, count_ahead, uncounted
@@ -253,15 +253,14 @@ def expected(
 
 async def assert_counts_are_those_of_the_facts(workspace: Workspace) -> None:
     await workspace.flush()
-    pieces = list(pieces_of(SPANS))
     for measure in Measure:
         facts = workspace.facts.of(measure)
 
         async def read(tx: Tx, measure: Measure = measure) -> Any:
             return (
-                await store.counts_of(tx, workspace.workspace_id, measure, pieces),
-                await store.counts_by_subject(tx, workspace.workspace_id, measure, pieces),
-                await store.counts_of(tx, workspace.workspace_id, measure, pieces, store.subject_of("ada")),
+                await store.counts_of(tx, workspace.workspace_id, measure, SPANS),
+                await store.counts_by_subject(tx, workspace.workspace_id, measure, SPANS),
+                await store.counts_of(tx, workspace.workspace_id, measure, SPANS, store.subject_of("ada")),
             )
 
         together, apart, ada = await workspace.database.read(read)

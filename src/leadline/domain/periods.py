@@ -15,8 +15,11 @@ from leadline.domain.errors import InvalidRequest, Problem
 QUARTER_MS = 900_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
-# The widths in which facts are counted ahead, the widest first (all UTC).
+# The widths in which facts are counted ahead, the widest first (all UTC): those of everybody together, and those of
+# one agent, list or endpoint, of whom a quarter of an hour has about as many counts as facts.
 WIDTHS_MS = (DAY_MS, HOUR_MS, QUARTER_MS)
+WIDTHS_OF_ONE_MS = (DAY_MS, HOUR_MS)
+AS_FACTS = 0
 BUCKETS_MAX = 400
 DAYS_DEFAULT = 7
 # 1990-01-01 and 2200-01-01: before, offsets had odd minutes; after, nobody asks.
@@ -52,7 +55,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Part of the span with this number, to be read from the counts of this width."""
+    """Part of the span with this number, to be read from the counts of this width; from the facts if AS_FACTS."""
 
     span: int
     width_ms: int
@@ -166,21 +169,24 @@ def previous_span(span: Span, zone: datetime.tzinfo) -> Span:
     return Span(min(before, span.starts - QUARTER_MS), span.starts)
 
 
-def pieces_of(spans: Sequence[Span]) -> Iterator[Piece]:
-    """Each span in as few pieces as can be read from counts: days in the middle, then hours, then quarters.
+def pieces_of(spans: Sequence[Span], widths_ms: Sequence[int] = WIDTHS_MS) -> Iterator[Piece]:
+    """Each span in as few pieces as can be read from counts of these widths, which come widest first.
 
-    Together a span's pieces are the span, and none overlaps another.
+    What is left at the edges is to be read from the facts. Together a span's pieces are the span, and none
+    overlaps another.
     """
     for number, span in enumerate(spans):
-        yield from _pieces(number, span, WIDTHS_MS)
+        yield from _pieces(number, span, widths_ms)
 
 
-def _pieces(number: int, span: Span, widths: Sequence[int]) -> Iterator[Piece]:
-    width, rest = widths[0], widths[1:]
+def _pieces(number: int, span: Span, widths_ms: Sequence[int]) -> Iterator[Piece]:
+    if not widths_ms:
+        yield Piece(number, AS_FACTS, span.starts, span.ends)
+        return
+    width, rest = widths_ms[0], widths_ms[1:]
     inner_starts = span.starts + -span.starts % width
     inner_ends = span.ends - span.ends % width
     if inner_starts >= inner_ends:
-        assert rest, "edges lie on quarters"
         yield from _pieces(number, span, rest)
         return
     if span.starts < inner_starts:

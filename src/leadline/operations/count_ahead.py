@@ -11,7 +11,7 @@ from leadline.store import reports as store
 from leadline.store.database import Tx
 
 # Facts of one step: it holds up other writers for some milliseconds at most.
-STEP_FACTS = 2_000
+STEP_FACTS = 300
 # How far the mark stays behind. A transaction takes its time before it begins, machines' clocks differ, and an
 # attempt is written down when it is over.
 GRACE_MS = 120_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leadline.clock import iso_from_ms
-from leadline.domain.periods import DAY_MS, EARLIEST_MS, Period, Span, pieces_of
+from leadline.domain.periods import DAY_MS, EARLIEST_MS, Period, Span
 from leadline.domain.reports import (
     FORMULAS,
     ROWS_MAX,
@@ -51,7 +51,7 @@ async def over_time(
     """Counts of every bucket, then of the period before (the last span), of one subject or of all together."""
     spans = [*request.period.buckets, request.period.previous]
     name = store.EVERYBODY if subject is None else store.subject_of(subject)
-    return await store.counts_of(tx, workspace_id, measure, pieces_of(spans), name)
+    return await store.counts_of(tx, workspace_id, measure, spans, name)
 
 
 async def compared(
@@ -74,10 +74,10 @@ async def counted_ever(
 
 async def _by_subject(tx: Tx, workspace_id: str, measure: Measure, span: Span, subject: str | None) -> Rows:
     if subject is None:
-        rows = await store.counts_by_subject(tx, workspace_id, measure, pieces_of([span]))
+        rows = await store.counts_by_subject(tx, workspace_id, measure, [span])
     else:
         name = store.subject_of(subject)
-        rows = await store.counts_of(tx, workspace_id, measure, pieces_of([span]), name)
+        rows = await store.counts_of(tx, workspace_id, measure, [span], name)
     found: Rows = defaultdict(list)
     for row in rows:
         found[row.subject[1:]].append((row.label, row.counted, row.total_ms))

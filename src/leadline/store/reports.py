@@ -9,10 +9,20 @@ while the mark moves.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from leadline.domain.periods import QUARTER_MS, WIDTHS_MS, Piece
+from leadline.domain.periods import (
+    AS_FACTS,
+    DAY_MS,
+    QUARTER_MS,
+    WIDTHS_MS,
+    WIDTHS_OF_ONE_MS,
+    Piece,
+    Span,
+    pieces_of,
+)
 from leadline.domain.reports import OUTCOMES_OF_A_CALL_MAX, Measure
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
@@ -45,15 +55,6 @@ def _cut(expression: str) -> str:
     return f"CASE WHEN {expression} < 100 THEN {expression} {steps} ELSE {10**14} END"
 
 
-def _outcomes(lower: str, upper: str, _as_of: str) -> str:
-    return (
-        "SELECT applied_at AS at, '=' || COALESCE(agent_id, '') AS subject,"
-        " substr(outcome_type, 1, 1) || CAST(outcome_id AS text) AS label, 1 AS counted, 0 AS total_ms"
-        " FROM applied_outcomes WHERE workspace_id = :workspace_id"
-        f" AND applied_at >= {lower} AND applied_at < {upper}"
-    )
-
-
 def _call_label(as_of: str) -> str:
     """What `domain.reports.call_kind` reads; the outcomes are those applied before `as_of`.
 
@@ -68,77 +69,122 @@ def _call_label(as_of: str) -> str:
     )
 
 
-def _calls(lower: str, upper: str, as_of: str) -> str:
-    """Closed calls; and those that were counted already and got their disposition since: out and in again."""
-    about = "calls.closed_at AS at, '=' || COALESCE(calls.agent_id, '') AS subject"
-    late = (
-        f" FROM calls WHERE workspace_id = :workspace_id AND +closed_at < {lower} AND call_id IN"
-        " (SELECT call_id FROM applied_outcomes WHERE workspace_id = :workspace_id"
-        f" AND applied_at >= {lower} AND applied_at < {as_of})"
-    )
-    return (
-        f"SELECT {about}, {_call_label(as_of)} AS label, 1 AS counted, 0 AS total_ms FROM calls"
-        f" WHERE workspace_id = :workspace_id AND closed_at >= {lower} AND closed_at < {upper}"
-        f" UNION ALL SELECT {about}, {_call_label(as_of)}, 1, 0{late}"
-        f" UNION ALL SELECT {about}, {_call_label(lower)}, -1, 0{late}"
-    )
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """Where the facts of a measure are: SQL for each column. `{as_of}` in `label` is a moment."""
+
+    table: str
+    at: str
+    subject: str
+    label: str
+    total_ms: str = "0"
+    joined: str = ""
+    condition: str = ""
+
+    def select(self, lower: str, upper: str, as_of: str) -> str:
+        """Those of [lower, upper): at, subject, label, counted, total_ms."""
+        return f"SELECT {self._columns(as_of, '1')} FROM {self.table}{self.joined} WHERE {self._within(lower, upper)}"
+
+    def select_of_pieces(self, mark: str) -> str:
+        """Those of pieces that are read as facts, with their spans; what is behind the mark is not among them."""
+        return (
+            f"SELECT pieces.span AS span, {self._columns(mark, '1')} FROM pieces CROSS JOIN {self.table}{self.joined}"
+            f" WHERE {self._within('pieces.starts', 'pieces.ends')} AND {self.at} < {mark}"
+            f" AND pieces.width_ms = {AS_FACTS}"
+        )
+
+    def select_changed(self, lower: str, as_of: str) -> str:
+        """Calls that were closed before, and had something applied since: out of the old label, into the new."""
+        changed = (
+            f" FROM calls WHERE workspace_id = :workspace_id AND +closed_at < {lower} AND call_id IN"
+            " (SELECT call_id FROM applied_outcomes WHERE workspace_id = :workspace_id"
+            f" AND applied_at >= {lower} AND applied_at < {as_of})"
+        )
+        return f"SELECT {self._columns(as_of, '1')}{changed} UNION ALL SELECT {self._columns(lower, '-1')}{changed}"
+
+    def _columns(self, as_of: str, counted: str) -> str:
+        label = self.label.replace("{as_of}", as_of)
+        return (
+            f"{self.at} AS at, '=' || {self.subject} AS subject, {label} AS label,"
+            f" {counted} AS counted, {self.total_ms} AS total_ms"
+        )
+
+    def _within(self, lower: str, upper: str) -> str:
+        return (
+            f"{self.table}.workspace_id = :workspace_id AND {self.at} >= {lower} AND {self.at} < {upper}"
+            f"{self.condition}"
+        )
 
 
-def _wrap_up(lower: str, upper: str, _as_of: str) -> str:
-    waited = "(closed_at - wrap_up_since)"
-    return (
-        "SELECT closed_at AS at, '=' || COALESCE(agent_id, '') AS subject,"
-        f" CAST({_cut(waited)} AS text) AS label, 1 AS counted, {waited} AS total_ms FROM calls"
-        " WHERE workspace_id = :workspace_id AND wrap_up_since IS NOT NULL"
-        f" AND closed_at >= {lower} AND closed_at < {upper}"
-    )
-
-
-def _list_moves(lower: str, upper: str, _as_of: str) -> str:
-    return (
-        "SELECT moved_at AS at, '=' || CAST(smart_list_id AS text) AS subject, direction AS label,"
-        " 1 AS counted, 0 AS total_ms FROM list_moves WHERE workspace_id = :workspace_id"
-        f" AND moved_at >= {lower} AND moved_at < {upper}"
-    )
-
-
-_ATTEMPTS_FROM = (
-    " FROM attempts JOIN deliveries ON deliveries.workspace_id = attempts.workspace_id"
-    " AND deliveries.delivery_id = attempts.delivery_id WHERE attempts.workspace_id = :workspace_id"
+_WAITED = "(calls.closed_at - calls.wrap_up_since)"
+_TAKEN = "(attempts.started_at + attempts.duration_ms - deliveries.created_at)"
+# Two machines' clocks may say that it arrived before it was made.
+_TAKEN = f"(CASE WHEN {_TAKEN} < 0 THEN 0 ELSE {_TAKEN} END)"
+_WITH_DELIVERY = (
+    " JOIN deliveries ON deliveries.workspace_id = attempts.workspace_id"
+    " AND deliveries.delivery_id = attempts.delivery_id"
 )
-
-
-def _attempts(lower: str, upper: str, _as_of: str) -> str:
-    return (
-        "SELECT attempts.started_at AS at, '=' || CAST(deliveries.endpoint_id AS text) AS subject,"
-        " COALESCE(attempts.error, 'succeeded') AS label, 1 AS counted, attempts.duration_ms AS total_ms"
-        f"{_ATTEMPTS_FROM} AND attempts.started_at >= {lower} AND attempts.started_at < {upper}"
-    )
-
-
-def _latency(lower: str, upper: str, _as_of: str) -> str:
-    """Only the first success of a delivery: one that is sent again by hand was not late."""
-    taken = "(attempts.started_at + attempts.duration_ms - deliveries.created_at)"
-    # Two machines' clocks may say that it arrived before it was made.
-    taken = f"(CASE WHEN {taken} < 0 THEN 0 ELSE {taken} END)"
-    return (
-        "SELECT attempts.started_at AS at, '=' || CAST(deliveries.endpoint_id AS text) AS subject,"
-        f" CAST({_cut(taken)} AS text) AS label, 1 AS counted, {taken} AS total_ms{_ATTEMPTS_FROM}"
-        f" AND attempts.started_at >= {lower} AND attempts.started_at < {upper} AND attempts.error IS NULL"
-        " AND deliveries.applied_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attempts earlier"
-        " WHERE earlier.workspace_id = attempts.workspace_id AND earlier.delivery_id = attempts.delivery_id"
-        " AND earlier.number < attempts.number AND earlier.error IS NULL)"
-    )
-
-
 _FACTS = {
-    Measure.OUTCOMES: _outcomes,
-    Measure.CALLS: _calls,
-    Measure.WRAP_UP: _wrap_up,
-    Measure.LIST_MOVES: _list_moves,
-    Measure.ATTEMPTS: _attempts,
-    Measure.LATENCY: _latency,
+    Measure.OUTCOMES: _Facts(
+        table="applied_outcomes",
+        at="applied_outcomes.applied_at",
+        subject="COALESCE(applied_outcomes.agent_id, '')",
+        label="substr(applied_outcomes.outcome_type, 1, 1) || CAST(applied_outcomes.outcome_id AS text)",
+    ),
+    Measure.CALLS: _Facts(
+        table="calls",
+        at="calls.closed_at",
+        subject="COALESCE(calls.agent_id, '')",
+        label=_call_label("{as_of}"),
+    ),
+    Measure.WRAP_UP: _Facts(
+        table="calls",
+        at="calls.closed_at",
+        subject="COALESCE(calls.agent_id, '')",
+        label=f"CAST({_cut(_WAITED)} AS text)",
+        total_ms=_WAITED,
+        condition=" AND calls.wrap_up_since IS NOT NULL",
+    ),
+    Measure.LIST_MOVES: _Facts(
+        table="list_moves",
+        at="list_moves.moved_at",
+        subject="CAST(list_moves.smart_list_id AS text)",
+        label="list_moves.direction",
+    ),
+    Measure.ATTEMPTS: _Facts(
+        table="attempts",
+        at="attempts.started_at",
+        subject="CAST(deliveries.endpoint_id AS text)",
+        label="COALESCE(attempts.error, 'succeeded')",
+        total_ms="attempts.duration_ms",
+        joined=_WITH_DELIVERY,
+    ),
+    Measure.LATENCY: _Facts(
+        table="attempts",
+        at="attempts.started_at",
+        subject="CAST(deliveries.endpoint_id AS text)",
+        label=f"CAST({_cut(_TAKEN)} AS text)",
+        total_ms=_TAKEN,
+        joined=_WITH_DELIVERY,
+        # Only the first success of a delivery: one that is sent again by hand was not late.
+        condition=(
+            " AND attempts.error IS NULL AND deliveries.applied_id IS NOT NULL AND NOT EXISTS (SELECT 1"
+            " FROM attempts earlier WHERE earlier.workspace_id = attempts.workspace_id"
+            " AND earlier.delivery_id = attempts.delivery_id AND earlier.number < attempts.number"
+            " AND earlier.error IS NULL)"
+        ),
+    ),
 }
+
+
+def _uncounted(measure: Measure, lower: str, upper: str) -> str:
+    """What the counts do not know yet of what happened in [lower, upper)."""
+    found = _FACTS[measure].select(lower, upper, upper)
+    if measure is Measure.CALLS:
+        found += f" UNION ALL {_FACTS[measure].select_changed(lower, upper)}"
+    return found
+
+
 # Where the facts of a measure are, and by which time. Calls change once more when a late disposition is applied.
 _TIMES = {
     Measure.OUTCOMES: (("applied_outcomes", "applied_at"),),
@@ -157,49 +203,98 @@ def _mark(measure: Measure) -> str:
     )
 
 
-def _reading(measure: Measure, whom: str, having: str = "") -> Statement:
-    """Counts and newest facts by span, subject and label. `whom` and `having` choose the subjects of either."""
-    mark = _mark(measure)
-    newest = _FACTS[measure](mark, f"{_END_OF_TIME}", f"{_END_OF_TIME}")
+_SUMS = "CAST(SUM(counted) AS bigint), CAST(SUM(total_ms) AS bigint)"
+_OF_PIECES = (
+    "report_counts.width_ms = pieces.width_ms AND report_counts.slot >= pieces.starts"
+    " AND report_counts.slot < pieces.ends"
+)
+
+
+def _of_newest(measure: Measure, having: str = "") -> str:
+    """The facts behind the mark, by span. First by slot, of which there are few, then by piece."""
     slot = f"at / {QUARTER_MS} * {QUARTER_MS}"
-    return Statement(
-        "WITH pieces AS (SELECT span, width_ms, starts, ends FROM {pieces:pieces} AS given),"
-        f" newest AS (SELECT {slot} AS slot, subject, label, SUM(counted) AS counted, SUM(total_ms) AS total_ms"
-        f" FROM ({newest}) AS facts GROUP BY {slot}, subject, label{having})"
-        " SELECT pieces.span, report_counts.subject, report_counts.label,"
-        " CAST(SUM(report_counts.counted) AS bigint), CAST(SUM(report_counts.total_ms) AS bigint)"
-        " FROM pieces CROSS JOIN report_counts WHERE report_counts.workspace_id = :workspace_id"
-        f" AND report_counts.measure = '{measure}' AND report_counts.width_ms = pieces.width_ms"
-        f" AND report_counts.slot >= pieces.starts AND report_counts.slot < pieces.ends AND {whom}"
-        " GROUP BY pieces.span, report_counts.subject, report_counts.label"
-        " UNION ALL SELECT pieces.span, newest.subject, newest.label,"
-        " CAST(SUM(newest.counted) AS bigint), CAST(SUM(newest.total_ms) AS bigint)"
-        " FROM newest JOIN pieces ON newest.slot >= pieces.starts AND newest.slot < pieces.ends"
+    newest = _uncounted(measure, _mark(measure), f"{_END_OF_TIME}")
+    return (
+        f" SELECT pieces.span, newest.subject, newest.label, {_SUMS} FROM (SELECT {slot} AS slot, subject, label,"
+        " SUM(counted) AS counted, SUM(total_ms) AS total_ms"
+        f" FROM ({newest}) AS facts GROUP BY {slot}, subject, label{having}) AS newest"
+        " JOIN pieces ON newest.slot >= pieces.starts AND newest.slot < pieces.ends"
         " GROUP BY pieces.span, newest.subject, newest.label"
     )
 
 
-_OF_ALL = {measure: _reading(measure, "report_counts.subject = ''") for measure in Measure}
-_OF_ONE = {
-    measure: _reading(measure, "report_counts.subject = :subject", " HAVING subject = :subject")
+def _of_edges(measure: Measure, having: str = "") -> str:
+    """The facts of the pieces that are too small for counts."""
+    facts = _FACTS[measure].select_of_pieces(_mark(measure))
+    return (
+        f" SELECT span, subject, label, {_SUMS} FROM ({facts}) AS edges GROUP BY span, subject, label{having}"
+    )
+
+
+def _counts(measure: Measure, whom: str, subjects: str = "") -> str:
+    return (
+        f" SELECT pieces.span, report_counts.subject, report_counts.label, {_SUMS}"
+        f" FROM {subjects}pieces CROSS JOIN report_counts WHERE report_counts.workspace_id = :workspace_id"
+        f" AND report_counts.measure = '{measure}' AND {whom} AND {_OF_PIECES}"
+        " GROUP BY pieces.span, report_counts.subject, report_counts.label"
+    )
+
+
+def _subjects(measure: Measure) -> str:
+    """Everyone in the counts, found by a step of the key for each."""
+    following = (
+        "(SELECT MIN(report_counts.subject) FROM report_counts WHERE report_counts.workspace_id = :workspace_id"
+        f" AND measure = '{measure}' AND width_ms = {DAY_MS} AND report_counts.subject > {{after}})"
+    )
+    return (
+        " names(workspace_id, subject) AS (SELECT CAST(:workspace_id AS {id}), "
+        + following.replace("{after}", "''")
+        + " UNION ALL SELECT names.workspace_id, "
+        + following.replace("{after}", "names.subject")
+        + " FROM names WHERE names.workspace_id = :workspace_id AND names.subject IS NOT NULL)"
+    )
+
+
+_EVERYBODY = "report_counts.subject = ''"
+_PIECES = "pieces AS (SELECT span, width_ms, starts, ends FROM {pieces:pieces} AS given)"
+_ONE = " HAVING subject = :subject"
+_OF_ALL = {
+    measure: Statement(f"WITH {_PIECES}{_counts(measure, _EVERYBODY)} UNION ALL{_of_newest(measure)}")
     for measure in Measure
 }
-_BY_SUBJECT = {measure: _reading(measure, "report_counts.subject <> ''") for measure in Measure}
+_OF_ONE = {
+    measure: Statement(
+        f"WITH {_PIECES}{_counts(measure, 'report_counts.subject = :subject')}"
+        f" UNION ALL{_of_newest(measure, _ONE)} UNION ALL{_of_edges(measure, _ONE)}"
+    )
+    for measure in Measure
+}
+_BY_SUBJECT = {
+    measure: Statement(
+        f"WITH RECURSIVE {_PIECES},{_subjects(measure)}"
+        f"{_counts(measure, 'report_counts.subject = names.subject', 'names CROSS JOIN ')}"
+        f" UNION ALL{_of_newest(measure)} UNION ALL{_of_edges(measure)}"
+    )
+    for measure in Measure
+}
 
 
 def _counting(measure: Measure) -> Statement:
-    """Add the facts of a stretch of time to the counts, for each width, with and without the subject."""
-    facts = _FACTS[measure](":counted_from", ":counted_until", ":counted_until")
-    widths = " UNION ALL ".join(f"SELECT {width_ms} AS width_ms" for width_ms in WIDTHS_MS)
+    """Add the facts of a stretch of time to the counts: of everybody together, and of each subject."""
+    facts = _uncounted(measure, ":counted_from", ":counted_until")
+    widths = " UNION ALL ".join(
+        f"SELECT {width_ms} AS width_ms, {named} AS named"
+        for named, widths_ms in enumerate((WIDTHS_MS, WIDTHS_OF_ONE_MS))
+        for width_ms in widths_ms
+    )
+    subject = "CASE WHEN widths.named = 1 THEN facts.subject ELSE '' END"
+    slot = "facts.at / widths.width_ms * widths.width_ms"
     return Statement(
-        f"WITH facts AS ({facts}), widths AS ({widths}), whom AS (SELECT 0 AS named UNION ALL SELECT 1 AS named)"
+        f"WITH facts AS ({facts}), widths AS ({widths})"
         " INSERT INTO report_counts (workspace_id, measure, width_ms, subject, slot, label, counted, total_ms)"
-        f" SELECT CAST(:workspace_id AS {{id}}), '{measure}', widths.width_ms,"
-        " CASE WHEN whom.named = 1 THEN facts.subject ELSE '' END,"
-        " facts.at / widths.width_ms * widths.width_ms, facts.label, SUM(facts.counted), SUM(facts.total_ms)"
-        " FROM facts CROSS JOIN widths CROSS JOIN whom"
-        " GROUP BY widths.width_ms, CASE WHEN whom.named = 1 THEN facts.subject ELSE '' END,"
-        " facts.at / widths.width_ms * widths.width_ms, facts.label"
+        f" SELECT CAST(:workspace_id AS {{id}}), '{measure}', widths.width_ms, {subject}, {slot}, facts.label,"
+        " SUM(facts.counted), SUM(facts.total_ms) FROM facts CROSS JOIN widths"
+        f" GROUP BY widths.width_ms, {subject}, {slot}, facts.label"
         " ON CONFLICT (workspace_id, measure, width_ms, subject, slot, label) DO UPDATE SET"
         " counted = report_counts.counted + excluded.counted,"
         " total_ms = report_counts.total_ms + excluded.total_ms"
@@ -248,21 +343,24 @@ _DUE = Statement(" UNION ALL ".join(_due(measure) for measure in Measure))
 
 
 async def counts_of(
-    tx: Tx, workspace_id: str, measure: Measure, pieces: Iterable[Piece], subject: str = EVERYBODY
+    tx: Tx, workspace_id: str, measure: Measure, spans: Sequence[Span], subject: str = EVERYBODY
 ) -> list[CountRow]:
-    """What happened in each span, of everybody together or of one subject."""
-    values = {"workspace_id": workspace_id, "pieces": _json(pieces)}
+    """What happened in each span, of everybody together or of one subject; a row may come twice, to be added up."""
     if subject == EVERYBODY:
-        return [CountRow(*row) for row in await tx.all(_OF_ALL[measure], **values)]
-    return [CountRow(*row) for row in await tx.all(_OF_ONE[measure], **values, subject=subject)]
+        found = await tx.all(_OF_ALL[measure], workspace_id=workspace_id, pieces=_json(spans, WIDTHS_MS))
+        return [CountRow(*row) for row in found]
+    pieces = _json(spans, WIDTHS_OF_ONE_MS)
+    found = await tx.all(_OF_ONE[measure], workspace_id=workspace_id, pieces=pieces, subject=subject)
+    return [CountRow(*row) for row in found]
 
 
 async def counts_by_subject(
-    tx: Tx, workspace_id: str, measure: Measure, pieces: Iterable[Piece]
+    tx: Tx, workspace_id: str, measure: Measure, spans: Sequence[Span]
 ) -> list[CountRow]:
-    """What happened in each span, subject by subject; a subject may come twice, to be added up."""
-    values = {"workspace_id": workspace_id, "pieces": _json(pieces)}
-    return [CountRow(*row) for row in await tx.all(_BY_SUBJECT[measure], **values)]
+    """What happened in each span, subject by subject; a row may come twice, to be added up."""
+    pieces = _json(spans, WIDTHS_OF_ONE_MS)
+    found = await tx.all(_BY_SUBJECT[measure], workspace_id=workspace_id, pieces=pieces)
+    return [CountRow(*row) for row in found]
 
 
 async def waiting_calls(tx: Tx, workspace_id: str) -> list[tuple[str, int, int]]:
@@ -308,5 +406,6 @@ async def count_facts(
     await tx.run(_MOVE_MARK, **values, measure=measure.value)
 
 
-def _json(pieces: Iterable[Piece]) -> str:
+def _json(spans: Sequence[Span], widths_ms: Sequence[int]) -> str:
+    pieces: Iterator[Piece] = pieces_of(spans, widths_ms)
     return json.dumps([[each.span, each.width_ms, each.starts, each.ends] for each in pieces])

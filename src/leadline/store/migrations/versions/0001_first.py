@@ -299,7 +299,9 @@ def _report_counts() -> None:
             "workspace_id", "measure", "width_ms", "subject", "slot", "label", name="pk_report_counts"
         ),
         sa.CheckConstraint("slot % width_ms = 0", name=op.f("ck_report_counts_slot")),
-        sa.CheckConstraint("subject = '' OR subject LIKE '=%'", name=op.f("ck_report_counts_subject")),
+        sa.CheckConstraint(
+            "subject = '' OR subject LIKE '=%' AND width_ms > 900000", name=op.f("ck_report_counts_subject")
+        ),
         sa.CheckConstraint("width_ms IN (900000, 3600000, 86400000)", name=op.f("ck_report_counts_width")),
         sa.ForeignKeyConstraint(
             ["workspace_id"],
@@ -308,12 +310,6 @@ def _report_counts() -> None:
             name="fk_report_counts_workspace_id",
         ),
         sqlite_strict=True,
-    )
-    op.create_index(
-        "ix_report_counts_measure_width_ms_slot",
-        "report_counts",
-        ["workspace_id", "measure", "width_ms", "slot"],
-        unique=False,
     )
 
 
