@@ -265,7 +265,7 @@ async def test_postgresql_can_answer_hot_statements_without_reading_whole_tables
         if name.partition("[")[0] in MAY_SCAN:
             continue
         await connection.execute(f"PREPARE p AS {statement.postgresql}")
-        nulls = ", ".join(["NULL"] * len(statement.names))
+        nulls = ", ".join(["NULL"] * len(statement.postgresql_names))
         rows = await connection.fetch(f"EXPLAIN EXECUTE p({nulls})" if nulls else "EXPLAIN EXECUTE p")
         await connection.execute("DEALLOCATE p")
         plan = "\n".join(row[0] for row in rows)

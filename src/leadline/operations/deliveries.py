@@ -52,7 +52,7 @@ async def make_delivery(tx: Tx, workspace_id: str, new: NewDelivery) -> None:
         created_at=tx.now_ms,
         finished_at=None,
     )
-    await store.insert_delivery(tx, row)
+    await store.insert_deliveries(tx, [row])
     tx.signal(Signal.DELIVERIES, workspace_id)
 
 

@@ -7,12 +7,14 @@ be run again from the start (a deadlock, a lost race), so it has no effect outsi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from leadline.clock import Clock
-from leadline.store.engines import Engine, Statement
+from leadline.store.engines import Engine, ManyStatement, Statement
 from leadline.store.revisions import HEAD
 from leadline.store.vault import Vault
 
@@ -55,8 +57,8 @@ class Tx:
         """Carry it out; the number of rows it touched."""
         raise NotImplementedError
 
-    async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Carry it out once per mapping of values."""
+    async def change_many(self, statement: ManyStatement, rows: Sequence[msgspec.Struct]) -> int:
+        """Carry it out for each row, all of one workspace, in their order; how many rows it touched in all."""
         raise NotImplementedError
 
     def signal(self, signal: Signal, workspace_id: str) -> None:

@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import asyncpg
+import msgspec
 
 from leadline.clock import Clock
 from leadline.domain.errors import Unavailable
 from leadline.ids import random_fraction
 from leadline.store.database import Conflict, Listener, Listeners, LockTimeout, Row, Signal, Tx, probe
-from leadline.store.engines import Engine, Statement
+from leadline.store.engines import Engine, ManyStatement, Statement
 from leadline.store.vault import Vault
 
 T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
 log = logging.getLogger("leadline.store")
 
 CHANNEL = "leadline"
@@ -75,11 +77,14 @@ class PostgresqlTx(Tx):
         with _conflicts():
             return await method(statement.postgresql, *[values[name] for name in statement.names])
 
-    async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
-        arguments = [[row[name] for name in statement.names] for row in rows]
-        if arguments:
-            with _conflicts():
-                await self._connection.executemany(statement.postgresql, arguments)
+    async def change_many(self, statement: ManyStatement, rows: Sequence[msgspec.Struct]) -> int:
+        if not rows:
+            return 0
+        values = {"rows": _encode(rows).decode(), "workspace_id": rows[0].workspace_id}  # type: ignore[attr-defined]
+        with _conflicts():
+            arguments = [values[name] for name in statement.postgresql_names]
+            tag = await self._connection.execute(statement.postgresql, *arguments)
+        return int(tag.rpartition(" ")[2])
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from leadline.domain.paging import PageRequest
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
-from leadline.store.rows import Row, columns, insertion, listing, page_values, values_of
+from leadline.store.rows import Row, columns, insertion, insertion_of_many, listing, page_values, values_of
 
 
 class SmartListRow(Row, frozen=True, gc=False):
@@ -117,7 +117,7 @@ _MEMBERS = Statement(
 _MEMBER_IDS = Statement(
     "SELECT contact_id FROM memberships WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
 )
-_INSERT_MOVE = insertion("list_moves", MoveRow)
+_INSERT_MOVES = insertion_of_many("list_moves", MoveRow)
 
 
 async def insert_list(tx: Tx, row: SmartListRow) -> bool:
@@ -233,7 +233,7 @@ async def member_ids(tx: Tx, workspace_id: str, smart_list_id: str) -> list[str]
 
 
 async def insert_moves(tx: Tx, moves: Iterable[MoveRow]) -> None:
-    await tx.run_many(_INSERT_MOVE, [values_of(move) for move in moves])
+    await tx.change_many(_INSERT_MOVES, list(moves))
 
 
 async def page_of_moves(tx: Tx, workspace_id: str, contact_id: str, page: PageRequest) -> list[MoveRow]:

@@ -14,14 +14,16 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
+
+import msgspec
 
 from leadline.clock import Clock
 from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Tx, probe
-from leadline.store.engines import Engine, Statement
+from leadline.store.engines import Engine, ManyStatement, Statement
 from leadline.store.sqlite_driver import driver
 from leadline.store.vault import Vault
 
@@ -68,9 +70,12 @@ class SqliteTx(Tx):
         with _conflicts():
             return cast("int", self._connection.execute(statement.sqlite, values).rowcount)
 
-    async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
+    async def change_many(self, statement: ManyStatement, rows: Sequence[msgspec.Struct]) -> int:
+        if not rows:
+            return 0
         with _conflicts():
-            self._connection.executemany(statement.sqlite, rows)
+            values = map(msgspec.structs.asdict, rows)
+            return cast("int", self._connection.executemany(statement.sqlite, values).rowcount)
 
 
 @contextlib.contextmanager
