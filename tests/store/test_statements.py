@@ -161,7 +161,7 @@ def test_no_mark_is_left_in_what_engines_read(name: str) -> None:
     for text in (statement.sqlite, statement.postgresql):
         assert not re.search(r"\{[a-z]", text)
     assert set(re.findall(r"\$(\d+)", statement.postgresql)) == {
-        str(number + 1) for number in range(len(statement.names))
+        str(number + 1) for number in range(len(statement.postgresql_names))
     }
 
 
