@@ -343,7 +343,6 @@ class Runtime:
         return await maintenance.prune_workspace(
             tx,
             workspace_id,
-            keys_kept_ms=int(self.settings.idempotency_days * 86_400_000),
             events_kept_ms=int(self.settings.events_kept_hours * 3_600_000),
         )
 

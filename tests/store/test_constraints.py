@@ -31,7 +31,7 @@ GOOD: dict[str, Row] = {
     "tokens": {"token_id": new_id(), "token_hash": "h", "token_prefix": "ll_", "scopes": "all", "created_at": NOW},
     "webhook_secrets": {"secret_id": new_id(), "secret": "whsec_x", "created_at": NOW},
     "idempotency_keys": {"idempotency_key": "k", "fingerprint": "f", "status": 201, "body": b"{}",
-                         "created_at": NOW},
+                         "created_at": NOW, "kept_until": NOW},
     "smart_lists": {"smart_list_id": LIST, "smart_list_name": "L", "name_key": "l", "created_at": NOW,
                     "updated_at": NOW},
     "endpoints": {"endpoint_id": ENDPOINT, "webhook_url": URL, "url_hash": "u", "state": "active",

@@ -211,7 +211,7 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        ("calls._FIND_APPLIED", "sqlite_autoindex_applied_outcomes_2"),
+        ("calls._APPLIED_TO", "sqlite_autoindex_applied_outcomes_2"),
         ("deliveries._CLAIM", "ix_deliveries_due"),
         ("deliveries._WORKSPACES_DUE", "ix_deliveries_due"),
         ("deliveries._ORPHANED", "ix_deliveries_leased"),
@@ -226,7 +226,7 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
         ("smart_lists._JOINED_BY", "(workspace_id=? AND contact_id=?)"),
         ("smart_lists._MEMBERS", "ix_memberships_smart_list_id_since_contact_id"),
         ("idempotency._GET", "sqlite_autoindex_idempotency_keys_1"),
-        ("idempotency._PRUNE", "ix_idempotency_keys_created_at"),
+        ("idempotency._PRUNE", "ix_idempotency_keys_kept_until"),
     ],
 )
 def test_a_hot_statement_uses_the_index_made_for_it(name: str, index: str, sqlite_connection: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,15 @@ class NewDelivery:
     contact_id: str | None = None
 
 
-async def make_delivery(tx: Tx, workspace_id: str, new: NewDelivery) -> None:
-    """Due at once; it goes out after the commit."""
-    row = DeliveryRow(
+async def make_deliveries(tx: Tx, workspace_id: str, new: Sequence[NewDelivery]) -> None:
+    """Due at once; they go out after the commit."""
+    if new:
+        await store.insert_deliveries(tx, [_row(tx, workspace_id, each) for each in new])
+        tx.signal(Signal.DELIVERIES, workspace_id)
+
+
+def _row(tx: Tx, workspace_id: str, new: NewDelivery) -> DeliveryRow:
+    return DeliveryRow(
         workspace_id=workspace_id,
         delivery_id=new.delivery_id,
         endpoint_id=new.endpoint_id,
@@ -52,8 +58,6 @@ async def make_delivery(tx: Tx, workspace_id: str, new: NewDelivery) -> None:
         created_at=tx.now_ms,
         finished_at=None,
     )
-    await store.insert_deliveries(tx, [row])
-    tx.signal(Signal.DELIVERIES, workspace_id)
 
 
 async def list_deliveries(

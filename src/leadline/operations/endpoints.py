@@ -12,7 +12,7 @@ from leadline.domain.errors import EndpointNotFound
 from leadline.domain.paging import PageRequest, Position, cut_page
 from leadline.domain.webhooks import Event, EventCall, EventOutcome, Scope, payload
 from leadline.ids import NIL_ID, new_id
-from leadline.operations.deliveries import NewDelivery, get_delivery, make_delivery
+from leadline.operations.deliveries import NewDelivery, get_delivery, make_deliveries
 from leadline.operations.views import endpoint_view
 from leadline.store import endpoints as store
 from leadline.store import workspaces
@@ -78,7 +78,7 @@ async def send_test(tx: Tx, workspace_id: str, endpoint_id: str) -> DeliveryAnsw
         webhook_url=row.webhook_url,
         payload=_sample(tx, workspace_id, workspace.organization_id),
     )
-    await make_delivery(tx, workspace_id, sample)
+    await make_deliveries(tx, workspace_id, [sample])
     return await get_delivery(tx, workspace_id, sample.delivery_id)
 
 

@@ -13,9 +13,9 @@ async def workspace_ids(tx: Tx) -> list[str]:
     return [row.workspace_id for row in await workspaces.list_workspaces(tx)]
 
 
-async def prune_workspace(tx: Tx, workspace_id: str, *, keys_kept_ms: int, events_kept_ms: int) -> bool:
+async def prune_workspace(tx: Tx, workspace_id: str, *, events_kept_ms: int) -> bool:
     """Delete one batch of what is over; True when there may be more."""
-    keys = await idempotency.prune_keys(tx, workspace_id, tx.now_ms - keys_kept_ms, limit=BATCH)
+    keys = await idempotency.prune_keys(tx, workspace_id, limit=BATCH)
     old = await events.prune_events(tx, workspace_id, tx.now_ms - events_kept_ms, limit=BATCH)
     return await _prune_deliveries(tx, workspace_id) or max(keys, old) >= BATCH
 

@@ -16,7 +16,7 @@ from leadline.domain.errors import (
 from leadline.domain.limits import OUTCOMES_PER_WORKSPACE_MAX
 from leadline.domain.outcomes import AddTo, Destination, OutcomeDefinition, lists_named
 from leadline.ids import new_id
-from leadline.operations.events import EventType, emit
+from leadline.operations.events import EventType, NewEvent, emit
 from leadline.operations.views import outcome_view
 from leadline.store import endpoints, smart_lists, workspaces
 from leadline.store import outcomes as store
@@ -186,4 +186,5 @@ async def _changed(tx: Tx, row: OutcomeRow, change: str) -> OutcomeAnswer:
 
 
 async def _tell(tx: Tx, workspace_id: str, outcome_id: str, change: str) -> None:
-    await emit(tx, workspace_id, EventType.OUTCOMES_CHANGED, {"outcome_id": outcome_id, "change": change})
+    data = {"outcome_id": outcome_id, "change": change}
+    await emit(tx, workspace_id, [NewEvent(EventType.OUTCOMES_CHANGED, data)])

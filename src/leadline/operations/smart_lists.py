@@ -23,7 +23,7 @@ from leadline.operations.views import (
 from leadline.store import contacts, outcomes, workspaces
 from leadline.store import smart_lists as store
 from leadline.store.database import Tx
-from leadline.store.smart_lists import MembershipRow, MoveRow, SmartListRow
+from leadline.store.smart_lists import LeavingRow, MembershipRow, MoveRow, SmartListRow
 from leadline.wire.smart_lists import (
     MembersAnswer,
     MembershipAnswer,
@@ -121,7 +121,7 @@ async def join_smart_list(tx: Tx, workspace_id: str, smart_list_id: str, contact
         source="request",
         applied_id=None,
     )
-    if await store.join_list(tx, membership):
+    if await store.join_lists(tx, [membership]):
         await store.insert_moves(tx, [_move(tx, row, contact_id, "joined")])
     now = await store.get_membership(tx, workspace_id, smart_list_id, contact_id)
     return MembershipAnswer(membership=membership_view(now or membership))
@@ -132,7 +132,7 @@ async def leave_smart_list(
 ) -> MembershipDeleted:
     """Take a contact off a list; when he is not on it, nothing changes."""
     row = await _require_both(tx, workspace_id, smart_list_id, contact_id)
-    if await store.leave_list(tx, workspace_id, smart_list_id, contact_id):
+    if await store.leave_lists(tx, [LeavingRow(workspace_id, smart_list_id, contact_id)]):
         await store.insert_moves(tx, [_move(tx, row, contact_id, "left")])
     return MembershipDeleted(smart_list_id=smart_list_id, contact_id=contact_id)
 

@@ -116,10 +116,12 @@ idempotency_keys = _table(
     sa.Column("body", blob(), nullable=True),
     _text("etag", null=True),
     _int("created_at"),
+    # Until when the answer is replayed; from then on the key is free.
+    _int("kept_until"),
     sa.PrimaryKeyConstraint("workspace_id", "idempotency_key"),
     _of_workspace(),
     _check("answer_whole", "(status IS NULL) = (body IS NULL)"),
-    sa.Index(None, "workspace_id", "created_at"),
+    sa.Index(None, "workspace_id", "kept_until"),
 )
 
 smart_lists = _table(
@@ -478,5 +480,4 @@ events = _table(
         sqlite_where=sa.text("contact_id IS NOT NULL"),
         postgresql_where=sa.text("contact_id IS NOT NULL"),
     ),
-    sa.Index(None, "workspace_id", "at"),
 )

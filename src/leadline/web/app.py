@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,8 +32,15 @@ from leadline.domain.errors import (
     UnsupportedMediaType,
 )
 from leadline.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX, IDEMPOTENCY_WAIT_SECONDS
-from leadline.operations.idempotency import EncodedAnswer, Keyed, fingerprint, perform_once, replay_of
-from leadline.store.database import Database, Tx
+from leadline.operations.idempotency import (
+    EncodedAnswer,
+    Keyed,
+    fingerprint,
+    perform_once,
+    perform_together,
+    replay_of,
+)
+from leadline.store.database import Database, Together, Tx
 from leadline.web.auth import Authenticator, token_of
 from leadline.web.decoding import Fields, Malformed, decode_json, read_fields, read_query
 from leadline.web.edge import ClientGone, EdgeRefusal, read_body
@@ -98,6 +106,9 @@ class Api:
         self._pages = pages
         self._stream = stream
         self._gate = KeyGate()
+        self._together = {
+            each.name: _work_together(each) for each in operations if each.handler_together is not None
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -194,15 +205,42 @@ class Api:
         )
 
     async def _perform(self, operation: Operation, request: Request, keyed: Keyed | None) -> EncodedAnswer:
-        async def effect(tx: Tx) -> EncodedAnswer:
-            return encoded(operation, await operation.handler(tx, request))
-
         if not operation.writes:
-            return await self._database.read(effect)
+            return await self._database.read(partial(_effect, operation, request))
         if keyed is None:
-            return await self._database.write(effect)
+            return await self._write(operation, request, keyed)
         async with self._gate.hold(keyed.workspace_id, keyed.key):
-            return await self._database.write(lambda tx: perform_once(tx, keyed, effect))
+            return await self._write(operation, request, keyed)
+
+    def _write(self, operation: Operation, request: Request, keyed: Keyed | None) -> Awaitable[EncodedAnswer]:
+        together = self._together.get(operation.name)
+        if together is not None:
+            return self._database.write_together(together, request.workspace_id, (request, keyed))
+        effect = partial(_effect, operation, request)
+        if keyed is None:
+            return self._database.write(effect)
+        return self._database.write(lambda tx: perform_once(tx, keyed, effect))
+
+
+async def _effect(operation: Operation, request: Request, tx: Tx) -> EncodedAnswer:
+    assert operation.handler is not None
+    return encoded(operation, await operation.handler(tx, request))
+
+
+def _work_together(operation: Operation) -> Together[EncodedAnswer]:
+    handler = operation.handler_together
+    assert handler is not None
+
+    async def work(
+        tx: Tx, items: Sequence[tuple[Request, Keyed | None]]
+    ) -> Sequence[EncodedAnswer | LeadlineError]:
+        async def effect(tx: Tx, todo: Sequence[int]) -> Sequence[EncodedAnswer | LeadlineError]:
+            replies = await handler(tx, [items[at][0] for at in todo])
+            return [each if isinstance(each, LeadlineError) else encoded(operation, each) for each in replies]
+
+        return await perform_together(tx, [keyed for _, keyed in items], effect)
+
+    return work
 
 
 class KeyGate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar, cast
@@ -70,6 +70,8 @@ class Reply:
 
 
 Handler = Callable[[Tx, Request], Awaitable[Reply]]
+# Many requests of one workspace at once: a reply or a refusal for each, in its place.
+HandlerTogether = Callable[[Tx, Sequence[Request]], Awaitable[Sequence["Reply | LeadlineError"]]]
 Rules = Callable[[Mapping[str, Any], Principal, Context], list[Problem]]
 
 
@@ -86,7 +88,9 @@ class Operation:
     path: str
     scope: Scope
     summary: str
-    handler: Handler
+    handler: Handler | None = None
+    # Instead of a handler: what is asked at the same moment is carried out together.
+    handler_together: HandlerTogether | None = None
     answers: Mapping[int, type[Answer]]
     tag: str
     description: str = ""
@@ -106,6 +110,9 @@ class Operation:
     example: Any = None
     answer_example: Any = None
     query_example: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert (self.handler is None) != (self.handler_together is None)
 
     @property
     def status(self) -> int:

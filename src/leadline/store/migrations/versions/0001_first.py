@@ -181,7 +181,6 @@ def _events() -> None:
         ),
         sqlite_strict=True,
     )
-    op.create_index("ix_events_at", "events", ["workspace_id", "at"], unique=False)
     op.create_index(
         "ix_events_commit_order_event_id",
         "events",
@@ -208,6 +207,7 @@ def _idempotency_keys() -> None:
         sa.Column("body", blob(), nullable=True),
         sa.Column("etag", text(), nullable=True),
         sa.Column("created_at", integer(), nullable=False),
+        sa.Column("kept_until", integer(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "idempotency_key", name="pk_idempotency_keys"),
         sa.CheckConstraint(
             "(status IS NULL) = (body IS NULL)", name=op.f("ck_idempotency_keys_answer_whole")
@@ -221,7 +221,7 @@ def _idempotency_keys() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_idempotency_keys_created_at", "idempotency_keys", ["workspace_id", "created_at"], unique=False
+        "ix_idempotency_keys_kept_until", "idempotency_keys", ["workspace_id", "kept_until"], unique=False
     )
 
 
