@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from leadline.domain.errors import IdempotencyKeyInUse, IdempotencyKeyReused, LeadlineError
 from leadline.store import idempotency as store
 from leadline.store.database import LockTimeout, Tx
 from leadline.store.idempotency import ClaimRow, FilledRow, KeyRow, StoredAnswer
+
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,7 @@ class EncodedAnswer:
 
 def fingerprint(method: str, path: str, query: str, body: object) -> str:
     """What a request is, however it is written: spaces and the order of keys do not matter."""
-    text = json.dumps([method, path, query, body], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_encode_sorted([method, path, query, body])).hexdigest()
 
 
 Answers = list[EncodedAnswer | LeadlineError]

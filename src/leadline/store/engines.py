@@ -83,10 +83,14 @@ class ManyStatement(Statement):
     trip cost more than a row, so `together` is run once, over `{rows:table}`: rows shaped like that table's.
     """
 
-    __slots__ = ()
+    __slots__ = ("each_in_order",)
 
     def __init__(self, each: str, together: str) -> None:
         super().__init__(each)
+        # `sqlite` with its values by position, in the order of `names`: a row costs half of what it costs by name.
+        self.each_in_order = _PARAMETER.sub(
+            lambda found: f"?{self.names.index(found[1]) + 1}", translate(each, Engine.SQLITE)
+        )
         self.postgresql, self.postgresql_names = _numbered(translate(together, Engine.POSTGRESQL))
 
 

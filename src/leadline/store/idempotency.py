@@ -48,7 +48,8 @@ _CLAIM = insertion_of_many(
     " status = NULL, body = NULL, etag = NULL, created_at = excluded.created_at, kept_until = excluded.kept_until"
     " WHERE idempotency_keys.kept_until <= excluded.created_at",
 )
-# The plus keeps SQLite from searching by time. Without a status it is a claim of this very transaction: nobody else's can be seen.
+# Without a status it is a claim of this very transaction: nobody else's can be seen. The plus keeps SQLite from
+# searching by time.
 _GET = Statement(
     f"SELECT {columns(StoredAnswer)} FROM idempotency_keys WHERE workspace_id = :workspace_id"
     " AND idempotency_key IN {texts:keys} AND +kept_until > :now AND status IS NOT NULL"

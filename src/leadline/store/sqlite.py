@@ -15,6 +15,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -74,8 +75,8 @@ class SqliteTx(Tx):
         if not rows:
             return 0
         with _conflicts():
-            values = map(msgspec.structs.asdict, rows)
-            return cast("int", self._connection.executemany(statement.sqlite, values).rowcount)
+            values = map(attrgetter(*statement.names), rows)
+            return cast("int", self._connection.executemany(statement.each_in_order, values).rowcount)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,11 @@ JSON, key look-up, fields, references, effect.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
+import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("leadline.web")
 
 _encode = msgspec.json.Encoder().encode
+_VISIBLE = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}")
+_INSIDE = f"{PREFIX}/"
 _JSON_TYPES = frozenset({b"application/json", b"application/json;charset=utf-8"})
 _WANTED = frozenset(
     {
@@ -118,7 +123,7 @@ class Api:
         started = monotonic_seconds()
         name, status = "other", 500
         try:
-            if not (path == PREFIX or path.startswith(f"{PREFIX}/")):
+            if not (path == PREFIX or path.startswith(_INSIDE)):
                 await self._page(path, scope, receive, send)
                 return
             call = await self._admit(scope, path, request_id)
@@ -209,8 +214,12 @@ class Api:
             return await self._database.read(partial(_effect, operation, request))
         if keyed is None:
             return await self._write(operation, request, keyed)
-        async with self._gate.hold(keyed.workspace_id, keyed.key):
+        name = (keyed.workspace_id, keyed.key)
+        await self._gate.enter(name)
+        try:
             return await self._write(operation, request, keyed)
+        finally:
+            self._gate.leave(name)
 
     def _write(self, operation: Operation, request: Request, keyed: Keyed | None) -> Awaitable[EncodedAnswer]:
         together = self._together.get(operation.name)
@@ -247,49 +256,39 @@ class KeyGate:
     """Requests of this process with one key go one after the other; between processes the database sees to it."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, str], tuple[asyncio.Lock, int]] = {}
+        # A key that is held, and who waits for it.
+        self._held: dict[tuple[str, str], deque[asyncio.Future[None]]] = {}
 
-    def hold(self, workspace_id: str, key: str) -> _Hold:
-        """Hold a key. Raises IdempotencyKeyInUse when it is not free within a second."""
-        return _Hold(self, (workspace_id, key))
-
-    def enter(self, name: tuple[str, str]) -> asyncio.Lock:
-        lock, users = self._held.get(name, (None, 0))
-        lock = lock or asyncio.Lock()
-        self._held[name] = (lock, users + 1)
-        return lock
+    async def enter(self, name: tuple[str, str]) -> None:
+        """Hold a key until `leave`. Raises IdempotencyKeyInUse when it is not free within a second."""
+        waiting = self._held.get(name)
+        if waiting is None:
+            self._held[name] = deque()
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting.append(turn)
+        try:
+            async with asyncio.timeout(IDEMPOTENCY_WAIT_SECONDS):
+                await turn
+        except BaseException as gone:
+            if turn.done() and not turn.cancelled():
+                self.leave(name)  # it came in the same moment: the next one is to have it
+            else:
+                with contextlib.suppress(ValueError):  # whoever left may have passed it over already
+                    waiting.remove(turn)
+            if isinstance(gone, TimeoutError):
+                raise IdempotencyKeyInUse from None
+            raise
 
     def leave(self, name: tuple[str, str]) -> None:
-        lock, users = self._held.pop(name)
-        if users > 1:
-            self._held[name] = (lock, users - 1)
-
-
-class _Hold:
-    __slots__ = ("_gate", "_lock", "_name")
-
-    def __init__(self, gate: KeyGate, name: tuple[str, str]) -> None:
-        self._gate = gate
-        self._name = name
-        self._lock: asyncio.Lock | None = None
-
-    async def __aenter__(self) -> None:
-        lock = self._gate.enter(self._name)
-        if lock.locked():
-            try:
-                async with asyncio.timeout(IDEMPOTENCY_WAIT_SECONDS):
-                    await lock.acquire()
-            except TimeoutError:
-                self._gate.leave(self._name)
-                raise IdempotencyKeyInUse from None
-        else:
-            await lock.acquire()
-        self._lock = lock
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._lock is not None
-        self._lock.release()
-        self._gate.leave(self._name)
+        """Let the next one have it."""
+        waiting = self._held[name]
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._held[name]
 
 
 def _wanted_headers(sent: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
@@ -330,7 +329,7 @@ def idempotency_key(call: Call) -> str | None:
         return None
     if len(text) >= 2 and text[0] == text[-1] == '"':
         text = _unquoted(text)
-    if not 1 <= len(text) <= IDEMPOTENCY_KEY_CHARACTERS_MAX or not all("!" <= each <= "~" for each in text):
+    if _VISIBLE.fullmatch(text) is None:
         raise _bad_key(f"must be 1-{IDEMPOTENCY_KEY_CHARACTERS_MAX} visible ASCII characters")
     return text
 
@@ -357,6 +356,8 @@ def _check_media_type(call: Call) -> None:
     if not wants and not _has_body(call.headers):
         return
     sent = call.headers.get(b"content-type")
+    if sent == b"application/json" and b"content-type" not in call.repeated:
+        return
     plain = b"" if sent is None else sent.lower().replace(b" ", b"").replace(b"\t", b"").replace(b'"', b"")
     if plain not in _JSON_TYPES or b"content-type" in call.repeated:
         raise UnsupportedMediaType("A body is sent as application/json.")

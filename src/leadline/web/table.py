@@ -128,34 +128,44 @@ class Match:
     path: dict[str, str]
 
 
+_Route = tuple[list[str | None], list[str], dict[str, Operation]]
+
+
 class Routes:
     """Which operation a request is for."""
 
     def __init__(self, operations: tuple[Operation, ...]) -> None:
-        self._by_length: dict[int, list[tuple[list[str | None], list[str], dict[str, Operation]]]] = {}
+        # By how many segments there are and by the noun, the third of them.
+        self._by_noun: dict[tuple[int, str], list[_Route]] = {}
         for operation in operations:
             self._add(operation)
 
     def _add(self, operation: Operation) -> None:
         segments = operation.path.split("/")
+        assert segments[1] == PREFIX[1:]
+        assert _PARAMETER.fullmatch(segments[2]) is None
         pattern: list[str | None] = [None if _PARAMETER.fullmatch(part) else part for part in segments]
         names = _PARAMETER.findall(operation.path)
-        same_length = self._by_length.setdefault(len(segments), [])
-        for known, _, methods in same_length:
+        routes = self._by_noun.setdefault((len(segments), segments[2]), [])
+        for known, _, methods in routes:
             if known == pattern:
                 methods[operation.method] = operation
                 return
-        same_length.append((pattern, names, {operation.method: operation}))
+        routes.append((pattern, names, {operation.method: operation}))
         # A word of ours comes before a parameter that would take it for an id.
-        same_length.sort(key=lambda known: known[0].count(None))
+        routes.sort(key=lambda known: known[0].count(None))
 
     def find(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
         """The operations of a path by method, and its parameters; None when there is no such path.
 
         `path` is as it was sent: an escaped slash is part of a parameter and does not end it.
         """
-        segments = [unquote(segment) for segment in path.split("/")]
-        for pattern, names, methods in self._by_length.get(len(segments), ()):
+        segments = path.split("/")
+        if "%" in path:
+            segments = [unquote(segment) for segment in segments]
+        if len(segments) < 3:
+            return None
+        for pattern, names, methods in self._by_noun.get((len(segments), segments[2]), ()):
             values = _matched(pattern, segments)
             if values is not None:
                 return methods, {
