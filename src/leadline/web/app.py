@@ -31,6 +31,7 @@ from leadline.domain.errors import (
     UnsupportedMediaType,
 )
 from leadline.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX, IDEMPOTENCY_WAIT_SECONDS
+from leadline.operations.audit import Actor, ActorKind, acting
 from leadline.operations.idempotency import EncodedAnswer, Keyed, fingerprint, perform_once, replay_of
 from leadline.store.database import Database, Tx
 from leadline.web.auth import Authenticator, token_of
@@ -42,6 +43,8 @@ from leadline.web.table import PREFIX, BodyUse, Context, KeyUse, Operation, Repl
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+    from leadline.web.console.app import Console
 
 log = logging.getLogger("leadline.web")
 
@@ -88,7 +91,9 @@ class Api:
         metrics: Metrics,
         pages: dict[str, Page],
         stream: Stream,
+        console: Console | None = None,
     ) -> None:
+        self._console = console
         self._routes = Routes(operations)
         self._database = database
         self._authenticator = authenticator
@@ -127,6 +132,11 @@ class Api:
 
     async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._pages.get(path)
+        if page is None and self._console is not None:
+            accept = next((value for name, value in scope["headers"] if name == b"accept"), None)
+            if self._console.knows(path, accept):
+                await self._console(scope, receive, send)
+                return
         if page is None:
             raise NotFound("There is no such path.")
         if scope["method"] not in ("GET", "HEAD"):
@@ -181,7 +191,7 @@ class Api:
             if stored is None:
                 raise
             return stored
-        return await self._perform(operation, request, keyed)
+        return await self._perform(operation, request, keyed, call.request_id)
 
     def _keyed(self, call: Call, key: str, value: Any) -> Keyed:
         path = call.operation.path.format(**call.parameters)
@@ -193,9 +203,15 @@ class Api:
             kept_ms=self._keys_kept_ms,
         )
 
-    async def _perform(self, operation: Operation, request: Request, keyed: Keyed | None) -> EncodedAnswer:
+    async def _perform(
+        self, operation: Operation, request: Request, keyed: Keyed | None, request_id: str
+    ) -> EncodedAnswer:
+        principal = request.principal
+        actor = Actor(ActorKind.TOKEN, principal.token_id, principal.token_name, request_id)
+
         async def effect(tx: Tx) -> EncodedAnswer:
-            return encoded(operation, await operation.handler(tx, request))
+            with acting(actor):
+                return encoded(operation, await operation.handler(tx, request))
 
         if not operation.writes:
             return await self._database.read(effect)

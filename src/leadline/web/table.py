@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -113,23 +113,31 @@ class Operation:
 
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_TEXT_PARAMETERS = frozenset({"agent_id", "link"})
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    operation: Operation
-    path: dict[str, str]
+class Routed(Protocol):
+    """What a route leads to: an operation of the API, or a page of the console."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
 
 
-class Routes:
+R = TypeVar("R", bound=Routed)
+
+
+class Routes(Generic[R]):
     """Which operation a request is for."""
 
-    def __init__(self, operations: tuple[Operation, ...]) -> None:
-        self._by_length: dict[int, list[tuple[list[str | None], list[str], dict[str, Operation]]]] = {}
+    def __init__(self, operations: Sequence[R]) -> None:
+        self._by_length: dict[int, list[tuple[list[str | None], list[str], dict[str, R]]]] = {}
         for operation in operations:
             self._add(operation)
 
-    def _add(self, operation: Operation) -> None:
+    def _add(self, operation: R) -> None:
         segments = operation.path.split("/")
         pattern: list[str | None] = [None if _PARAMETER.fullmatch(part) else part for part in segments]
         names = _PARAMETER.findall(operation.path)
@@ -142,7 +150,7 @@ class Routes:
         # A word of ours comes before a parameter that would take it for an id.
         same_length.sort(key=lambda known: known[0].count(None))
 
-    def find(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
+    def find(self, path: str) -> tuple[dict[str, R], dict[str, str]] | None:
         """The operations of a path by method, and its parameters; None when there is no such path.
 
         `path` is as it was sent: an escaped slash is part of a parameter and does not end it.
@@ -171,7 +179,7 @@ def _matched(pattern: list[str | None], segments: list[str]) -> list[str] | None
 
 def _parameter(name: str, value: str) -> str:
     """A UUID in its canonical form. What is none becomes an id that no row has, and so is not found."""
-    if name == "agent_id":
+    if name in _TEXT_PARAMETERS:
         # The phone system's own text. PostgreSQL cannot even be asked for a NUL, and nobody is called "".
         return "" if "\0" in value else value
     return parse_id(value) or NIL_ID
