@@ -44,7 +44,7 @@ def normalised_number(text: str, region: str) -> str | None:
 def displayed_number(number: str | None) -> str:
     """A number in E.164 as people write it (`+1 555-555-0100`); a dash for none."""
     if number is None:
-        return "–"
+        return "-"
     try:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:

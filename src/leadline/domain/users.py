@@ -18,7 +18,8 @@ from leadline.domain.text import name_problem
 THEMES = ("system", "light", "dark")
 
 # Not the whole grammar of RFC 5322: what people have, without what would break a header or a page.
-_EMAIL = re.compile(r"[^\s@\"<>()\[\],;:\\\x00-\x1f\x7f-\x9f]+@[^\s@\"<>()\[\],;:\\\x00-\x1f\x7f-\x9f.]+(?:\.[^\s@.]+)*")
+_ODD = r"\s@\"<>()\[\],;:\\\x00-\x1f\x7f-\x9f"
+_EMAIL = re.compile(rf"[^{_ODD}]+@[^{_ODD}.]+(?:\.[^{_ODD}.]+)*")
 
 
 def email_key(email: str) -> str:

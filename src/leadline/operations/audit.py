@@ -29,7 +29,7 @@ _SECRET_FIELDS = frozenset({"secret", "token", "token_hash", "password_hash", "s
 
 class ActorKind(StrEnum):
     USER = "user"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a kind of actor
     COMMAND_LINE = "command_line"
     SYSTEM = "system"
 

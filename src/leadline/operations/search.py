@@ -71,7 +71,11 @@ async def _outcomes(tx: Tx, user: SignedIn, text: str) -> Iterable[Found]:
 async def _calls(tx: Tx, user: SignedIn, text: str) -> Iterable[Found]:
     call_id = parse_id(text)
     row = None if call_id is None else await calls.get_call(tx, user.workspace_id, call_id)
-    return [] if row is None else [Found(Permission.CALLS, row.call_id, "Call", displayed_number(row.phone_number))]
+    return (
+        []
+        if row is None
+        else [Found(Permission.CALLS, row.call_id, "Call", displayed_number(row.phone_number))]
+    )
 
 
 async def _deliveries(tx: Tx, user: SignedIn, text: str) -> Iterable[Found]:

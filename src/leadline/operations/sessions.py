@@ -125,7 +125,9 @@ async def end_session(tx: Tx, workspace_id: str, session_id: str) -> None:
 async def end_sessions(tx: Tx, workspace_id: str, user_id: str, *, keep_session_id: str = NIL_ID) -> int:
     """Sign out everywhere, or everywhere else; how many sessions ended."""
     ended = await store.end_sessions(tx, workspace_id, user_id, except_id=keep_session_id)
-    await audit.record(tx, workspace_id, "user.signed_out_everywhere", user_id, after={"sessions_ended": ended})
+    await audit.record(
+        tx, workspace_id, "user.signed_out_everywhere", user_id, after={"sessions_ended": ended}
+    )
     tx.signal(Signal.WORKSPACE, workspace_id)
     return ended
 

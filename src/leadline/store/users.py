@@ -53,9 +53,15 @@ _GET = Statement(f"SELECT {_USER} FROM users WHERE workspace_id = :workspace_id 
 _LIST = Statement(
     f"SELECT {_USER} FROM users WHERE workspace_id = :workspace_id ORDER BY created_at, user_id LIMIT :limit"
 )
-_BY_KEY = Statement(f"SELECT {_USER} FROM users WHERE workspace_id = :workspace_id AND email_key = :email_key")
-_BY_EMAIL = Statement(f"SELECT {_USER} FROM users WHERE email_key = :email_key ORDER BY workspace_id LIMIT :limit")
-_BY_AGENT = Statement(f"SELECT {_USER} FROM users WHERE workspace_id = :workspace_id AND agent_id = :agent_id")
+_BY_KEY = Statement(
+    f"SELECT {_USER} FROM users WHERE workspace_id = :workspace_id AND email_key = :email_key"
+)
+_BY_EMAIL = Statement(
+    f"SELECT {_USER} FROM users WHERE email_key = :email_key ORDER BY workspace_id LIMIT :limit"
+)
+_BY_AGENT = Statement(
+    f"SELECT {_USER} FROM users WHERE workspace_id = :workspace_id AND agent_id = :agent_id"
+)
 _ANY = Statement("SELECT 1 FROM users WHERE workspace_id = :workspace_id LIMIT 1")
 _UPDATE = Statement(
     "UPDATE users SET email = :email, email_key = :email_key, name = :name, role = :role, agent_id = :agent_id,"
@@ -92,8 +98,12 @@ _FIND_LINK = Statement(
     f"SELECT {_LINK} FROM user_links WHERE workspace_id = :workspace_id AND secret_hash = :secret_hash"
 )
 _DELETE_LINK = Statement("DELETE FROM user_links WHERE workspace_id = :workspace_id AND link_id = :link_id")
-_DELETE_LINKS_OF = Statement("DELETE FROM user_links WHERE workspace_id = :workspace_id AND user_id = :user_id")
-_DELETE_FIRST_LINKS = Statement("DELETE FROM user_links WHERE workspace_id = :workspace_id AND user_id IS NULL")
+_DELETE_LINKS_OF = Statement(
+    "DELETE FROM user_links WHERE workspace_id = :workspace_id AND user_id = :user_id"
+)
+_DELETE_FIRST_LINKS = Statement(
+    "DELETE FROM user_links WHERE workspace_id = :workspace_id AND user_id IS NULL"
+)
 _PRUNE_LINKS = Statement("DELETE FROM user_links WHERE workspace_id = :workspace_id AND expires_at <= :now")
 
 

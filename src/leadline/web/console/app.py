@@ -242,16 +242,16 @@ class Console:
             raise Forbidden("This is not for your role.")
 
     async def _perform(self, page: Page, request: _Request) -> Reply:
-        visit = request.visit
+        visit, scripted = request.visit, request.is_scripted
         try:
             if page.flow is not None:
                 return await page.flow(self._doors, visit)
             return await self._handle(page, visit)
         except LeadlineError as refused:
-            again = page.again
-            if again is None:
+            again, wrong = page.again, visit.refused(refused)
+            if again is None or scripted:
                 raise
-            shown = await self._database.read(lambda tx: again(tx, visit.refused(refused)))
+            shown = await self._database.read(lambda tx: again(tx, wrong))
             if not isinstance(shown, Shown):
                 raise
             return replace(shown, status=STATUS_OF_CODE[refused.code])

@@ -47,7 +47,7 @@ class Form:
         return list(self._fields)
 
     def text(self, name: str, default: str = "") -> str:
-        """The last value, with line breaks as `\\n` and without white space around it."""
+        """The last value, with plain line breaks and without white space around it."""
         return self.raw(name, default).replace("\r\n", "\n").strip()
 
     def raw(self, name: str, default: str = "") -> str:

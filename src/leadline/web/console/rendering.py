@@ -61,7 +61,7 @@ def when(at: int | str | None, *, focus: bool = True) -> Markup:
     `focus=False` is for one within a link or a button, which is focused itself.
     """
     if at is None:
-        return Markup('<span class="quiet">–</span>')
+        return Markup('<span class="quiet">-</span>')
     iso = iso_from_ms(at) if isinstance(at, int) else at
     exact = datetime.fromisoformat(iso).astimezone(UTC)
     template = '<time class="when" datetime="{}" data-exact="{}"{}>{}</time>'
@@ -76,7 +76,7 @@ def when(at: int | str | None, *, focus: bool = True) -> Markup:
 def duration(milliseconds: float | None) -> str:
     """`84 ms`, `1.2 s`, `02:14`, `1:02:14`."""
     if milliseconds is None:
-        return "–"
+        return "-"
     if milliseconds < 1_000:
         return f"{round(milliseconds)} ms"
     if milliseconds < 10_000:
@@ -105,7 +105,7 @@ def highlighted(value: Any) -> Markup:
     for token in _JSON_TOKENS.finditer(text):
         kind = "plain" if token["plain"] else "key" if token["colon"] else "text"
         found += escape(text[end : token.start()])
-        found += Markup('<span class="json-{}">{}</span>').format(kind, token["text"] or token["plain"])  # noqa: S704
+        found += Markup('<span class="json-{}">{}</span>').format(kind, token["text"] or token["plain"])
         found += token["colon"] or ""
         end = token.end()
     return found + escape(text[end:])

@@ -175,8 +175,6 @@ def show(path: str, permission: Permission | None, handler: Handler, *, scripted
     return Page(method="GET", path=path, permission=permission, handler=handler, scripted=scripted)
 
 
-def act(
-    path: str, permission: Permission | None, handler: Handler, *, again: Handler | None = None
-) -> Page:
+def act(path: str, permission: Permission | None, handler: Handler, *, again: Handler | None = None) -> Page:
     """A form that does something."""
     return Page(method="POST", path=path, permission=permission, handler=handler, again=again)

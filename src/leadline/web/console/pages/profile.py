@@ -26,9 +26,7 @@ async def _save_preferences(tx: Tx, visit: Visit) -> Reply:
     if theme not in THEMES:
         raise InvalidRequest("There is no such look.", details=[Problem("theme", "is unknown")])
     shortcuts = visit.form.flag("shortcuts_enabled") if "full" in visit.form else user.shortcuts_enabled
-    await users.set_preferences(
-        tx, user.workspace_id, user.user_id, theme=theme, shortcuts_enabled=shortcuts
-    )
+    await users.set_preferences(tx, user.workspace_id, user.user_id, theme=theme, shortcuts_enabled=shortcuts)
     if "full" not in visit.form:
         return Data({"ok": True})
     return Gone(_PATH, Flash("Saved."))
@@ -62,9 +60,7 @@ async def _change_password(doors: Doors, visit: Visit) -> Reply:
 
 async def _sign_out_elsewhere(tx: Tx, visit: Visit) -> Reply:
     user = visit.user
-    ended = await sessions.end_sessions(
-        tx, user.workspace_id, user.user_id, keep_session_id=user.session_id
-    )
+    ended = await sessions.end_sessions(tx, user.workspace_id, user.user_id, keep_session_id=user.session_id)
     return Gone(_PATH, Flash(f"Signed out in {ended} other place{'' if ended == 1 else 's'}."))
 
 

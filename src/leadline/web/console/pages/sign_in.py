@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leadline.domain.access import Role, hash_token
+from leadline.domain.access import Permission, Role, hash_token
 from leadline.domain.errors import InvalidRequest, LeadlineError, Problem
 from leadline.domain.limits import PASSWORD_CHARACTERS_MAX, SESSION_ABSOLUTE_MS
 from leadline.domain.users import email_key, email_problem, password_problem, user_problems
-from leadline.domain.access import Permission
 from leadline.operations import sessions, users
 from leadline.operations.audit import Actor, ActorKind, acting
 from leadline.operations.users import Account, NewUser
@@ -128,7 +127,9 @@ def _choice(visit: Visit, invited: UserRow | None) -> _Choice:
     form = visit.form
     password = form.raw("password")
     new = None if invited is not None else NewUser(form.text("email"), form.text("name"), Role.ADMINISTRATOR)
-    email, name = (invited.email, invited.name) if invited is not None else (form.text("email"), form.text("name"))
+    email, name = (
+        (invited.email, invited.name) if invited is not None else (form.text("email"), form.text("name"))
+    )
     problems: list[Problem] = []
     if new is not None:
         problems += user_problems(email=new.email, name=new.name, role=new.role, agent_id=None)
