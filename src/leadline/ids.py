@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import threading
@@ -84,3 +85,8 @@ def random_bytes(count: int) -> bytes:
 def random_fraction() -> float:
     """A number in [0, 1), for jitter."""
     return int.from_bytes(os.urandom(7), "big") / (1 << 56)
+
+
+def random_secret() -> str:
+    """256 random bits as 43 characters of base64url, for links and cookies."""
+    return base64.urlsafe_b64encode(random_bytes(32)).decode().rstrip("=")

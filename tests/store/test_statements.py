@@ -15,7 +15,7 @@ import pytest
 import leadline.store
 from leadline.domain.paging import START, START_OF_TEXT, PageRequest
 from leadline.ids import NIL_ID
-from leadline.store import calls, contacts, deliveries, smart_lists
+from leadline.store import audit, calls, contacts, deliveries, smart_lists
 from leadline.store.database import Tx
 from leadline.store.engines import Engine, Statement, translate
 from leadline.store.migrating import migrate
@@ -43,6 +43,7 @@ CROSS_WORKSPACE = {
     "workspaces._LOCK_SCHEMA": "who makes the first workspace",
     "database._PROBE": "whether the database can be written",
     "database._REVISION": "whether it is migrated",
+    "users._BY_EMAIL": "who signs in names no workspace",
     "workspaces._TOKEN_WORKSPACE": "the operator revokes by the token's id alone",
 }
 HOT_TABLES = ("calls", "applied_outcomes", "deliveries", "idempotency_keys", "memberships", "events", "attempts",
@@ -82,6 +83,7 @@ FIRST_PAGE = PageRequest(5, START)
 FILTERS: dict[str, Any] = {
     "outcome_id": NIL_ID, "call_id": NIL_ID, "contact_id": NIL_ID, "endpoint_id": NIL_ID, "smart_list_id": NIL_ID,
     "agent_id": "a", "phone_number": "+1", "q": "%x%", "since": NOW, "until": NOW,
+    "actor_id": "a", "actor_kind": "user", "action": "a", "thing": "t", "thing_id": "i",
 }  # fmt: skip
 
 
@@ -99,6 +101,8 @@ async def page_everything(tx: Tx) -> None:
         await contacts.page_of_contacts(tx, NIL_ID, FIRST_PAGE, filters)
     for filters in every_choice(deliveries._CONDITIONS):
         await deliveries.page_of_deliveries(tx, NIL_ID, FIRST_PAGE, filters)
+    for filters in every_choice(audit._CONDITIONS):
+        await audit.page_of_entries(tx, NIL_ID, FIRST_PAGE, filters)
     await calls.page_of_agents(tx, NIL_ID, PageRequest(5, START_OF_TEXT))
     await calls.page_of_applied(tx, NIL_ID, NIL_ID, FIRST_PAGE)
     await smart_lists.page_of_lists(tx, NIL_ID, FIRST_PAGE)

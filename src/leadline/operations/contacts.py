@@ -53,7 +53,7 @@ async def list_contacts(
             raise SmartListNotFound
         filters["smart_list_id"] = smart_list_id
     if q is not None:
-        filters["q"] = _like_pattern(q)
+        filters["q"] = search_pattern(q)
     rows = await store.page_of_contacts(tx, workspace_id, page, filters)
     rows, next_cursor = cut_page(rows, page, lambda row: Position(row.created_at, row.contact_id))
     joined = await smart_lists.joined_by(tx, workspace_id, [row.contact_id for row in rows])
@@ -228,6 +228,7 @@ def _trimmed(text: str | None) -> str | None:
     return None if text is None else text.strip()
 
 
-def _like_pattern(text: str) -> str:
+def search_pattern(text: str) -> str:
+    """What `?q=` looks for, as the store takes it."""
     escaped = text.strip().casefold().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

@@ -173,6 +173,7 @@ async def authenticate(tx: Tx, token: str) -> Principal:
         scopes=frozenset(Scope(name) for name in row.scopes.split()),
         region=workspace.region,
         outcomes_enabled=bool(workspace.outcomes_enabled),
+        token_name=row.name or row.token_prefix,
     )
 
 

@@ -81,7 +81,7 @@ _EMPTY = tuple(
     for table in (
         "events", "idempotency_keys", "attempts", "deliveries", "replays", "endpoint_hours", "applied_outcomes",
         "list_moves", "memberships", "calls", "agents", "contacts", "outcomes", "endpoints", "smart_lists",
-        "webhook_secrets",
+        "webhook_secrets", "user_links", "user_sessions", "users", "audit_entries",
     )
 )  # fmt: skip
 

@@ -35,6 +35,7 @@ from leadline.domain.errors import (
     UnsupportedMediaType,
 )
 from leadline.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX, IDEMPOTENCY_WAIT_SECONDS
+from leadline.operations.audit import Actor, ActorKind, acting
 from leadline.operations.idempotency import (
     EncodedAnswer,
     Keyed,
@@ -53,6 +54,8 @@ from leadline.web.table import PREFIX, BodyUse, Context, KeyUse, Operation, Repl
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+    from leadline.web.console.app import Console
 
 log = logging.getLogger("leadline.web")
 
@@ -101,7 +104,9 @@ class Api:
         metrics: Metrics,
         pages: dict[str, Page],
         stream: Stream,
+        console: Console | None = None,
     ) -> None:
+        self._console = console
         self._routes = Routes(operations)
         self._database = database
         self._authenticator = authenticator
@@ -143,6 +148,11 @@ class Api:
 
     async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._pages.get(path)
+        if page is None and self._console is not None:
+            accept = next((value for name, value in scope["headers"] if name == b"accept"), None)
+            if self._console.knows(path, accept):
+                await self._console(scope, receive, send)
+                return
         if page is None:
             raise NotFound("There is no such path.")
         if scope["method"] not in ("GET", "HEAD"):
@@ -197,7 +207,7 @@ class Api:
             if stored is None:
                 raise
             return stored
-        return await self._perform(operation, request, keyed)
+        return await self._perform(operation, request, keyed, call.request_id)
 
     def _keyed(self, call: Call, key: str, value: Any) -> Keyed:
         path = call.operation.path.format(**call.parameters)
@@ -209,23 +219,29 @@ class Api:
             kept_ms=self._keys_kept_ms,
         )
 
-    async def _perform(self, operation: Operation, request: Request, keyed: Keyed | None) -> EncodedAnswer:
+    async def _perform(
+        self, operation: Operation, request: Request, keyed: Keyed | None, request_id: str
+    ) -> EncodedAnswer:
         if not operation.writes:
             return await self._database.read(partial(_effect, operation, request))
         if keyed is None:
-            return await self._write(operation, request, keyed)
+            return await self._write(operation, request, keyed, request_id)
         name = (keyed.workspace_id, keyed.key)
         await self._gate.enter(name)
         try:
-            return await self._write(operation, request, keyed)
+            return await self._write(operation, request, keyed, request_id)
         finally:
             self._gate.leave(name)
 
-    def _write(self, operation: Operation, request: Request, keyed: Keyed | None) -> Awaitable[EncodedAnswer]:
+    def _write(
+        self, operation: Operation, request: Request, keyed: Keyed | None, request_id: str
+    ) -> Awaitable[EncodedAnswer]:
         together = self._together.get(operation.name)
         if together is not None:
             return self._database.write_together(together, request.workspace_id, (request, keyed))
-        effect = partial(_effect, operation, request)
+        principal = request.principal
+        actor = Actor(ActorKind.TOKEN, principal.token_id, principal.token_name, request_id)
+        effect = partial(_effect_of, actor, operation, request)
         if keyed is None:
             return self._database.write(effect)
         return self._database.write(lambda tx: perform_once(tx, keyed, effect))
@@ -234,6 +250,11 @@ class Api:
 async def _effect(operation: Operation, request: Request, tx: Tx) -> EncodedAnswer:
     assert operation.handler is not None
     return encoded(operation, await operation.handler(tx, request))
+
+
+async def _effect_of(actor: Actor, operation: Operation, request: Request, tx: Tx) -> EncodedAnswer:
+    with acting(actor):
+        return await _effect(operation, request, tx)
 
 
 def _work_together(operation: Operation) -> Together[EncodedAnswer]:

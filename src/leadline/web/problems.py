@@ -37,6 +37,8 @@ STATUS_OF_CODE = {
     "smart_list_exists": 409,
     "smart_list_in_use": 409,
     "contact_exists": 409,
+    "user_exists": 409,
+    "last_administrator": 409,
     "limit_reached": 409,
     "precondition_failed": 412,
     "payload_too_large": 413,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -120,42 +120,45 @@ class Operation:
 
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_TEXT_PARAMETERS = frozenset({"agent_id", "link"})
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    operation: Operation
-    path: dict[str, str]
+class Routed(Protocol):
+    """What a route leads to: an operation of the API, or a page of the console."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
 
 
-_Route = tuple[list[str | None], list[str], dict[str, Operation]]
+R = TypeVar("R", bound=Routed)
 
 
-class Routes:
+class Routes(Generic[R]):
     """Which operation a request is for."""
 
-    def __init__(self, operations: tuple[Operation, ...]) -> None:
-        # By how many segments there are and by the noun, the third of them.
-        self._by_noun: dict[tuple[int, str], list[_Route]] = {}
-        for operation in operations:
-            self._add(operation)
+    def __init__(self, operations: Sequence[R]) -> None:
+        patterns = [_pattern(operation.path) for operation in operations]
+        # How many segments are words in every path: with their number, they find a route among its few neighbours.
+        self._words = min(([*pattern, None].index(None) for pattern in patterns), default=0)
+        self._routes: dict[tuple[Any, ...], list[tuple[list[str | None], list[str], dict[str, R]]]] = {}
+        for operation, pattern in zip(operations, patterns, strict=True):
+            self._add(operation, pattern)
 
-    def _add(self, operation: Operation) -> None:
-        segments = operation.path.split("/")
-        assert segments[1] == PREFIX[1:]
-        assert _PARAMETER.fullmatch(segments[2]) is None
-        pattern: list[str | None] = [None if _PARAMETER.fullmatch(part) else part for part in segments]
+    def _add(self, operation: R, pattern: list[str | None]) -> None:
         names = _PARAMETER.findall(operation.path)
-        routes = self._by_noun.setdefault((len(segments), segments[2]), [])
-        for known, _, methods in routes:
+        neighbours = self._routes.setdefault((len(pattern), *pattern[: self._words]), [])
+        for known, _, methods in neighbours:
             if known == pattern:
                 methods[operation.method] = operation
                 return
-        routes.append((pattern, names, {operation.method: operation}))
+        neighbours.append((pattern, names, {operation.method: operation}))
         # A word of ours comes before a parameter that would take it for an id.
-        routes.sort(key=lambda known: known[0].count(None))
+        neighbours.sort(key=lambda known: known[0].count(None))
 
-    def find(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
+    def find(self, path: str) -> tuple[dict[str, R], dict[str, str]] | None:
         """The operations of a path by method, and its parameters; None when there is no such path.
 
         `path` is as it was sent: an escaped slash is part of a parameter and does not end it.
@@ -163,15 +166,18 @@ class Routes:
         segments = path.split("/")
         if "%" in path:
             segments = [unquote(segment) for segment in segments]
-        if len(segments) < 3:
-            return None
-        for pattern, names, methods in self._by_noun.get((len(segments), segments[2]), ()):
+        neighbours = self._routes.get((len(segments), *segments[: self._words]), ())
+        for pattern, names, methods in neighbours:
             values = _matched(pattern, segments)
             if values is not None:
                 return methods, {
                     name: _parameter(name, value) for name, value in zip(names, values, strict=True)
                 }
         return None
+
+
+def _pattern(path: str) -> list[str | None]:
+    return [None if _PARAMETER.fullmatch(part) else part for part in path.split("/")]
 
 
 def _matched(pattern: list[str | None], segments: list[str]) -> list[str] | None:
@@ -188,7 +194,7 @@ def _matched(pattern: list[str | None], segments: list[str]) -> list[str] | None
 
 def _parameter(name: str, value: str) -> str:
     """A UUID in its canonical form. What is none becomes an id that no row has, and so is not found."""
-    if name == "agent_id":
+    if name in _TEXT_PARAMETERS:
         # The phone system's own text. PostgreSQL cannot even be asked for a NUL, and nobody is called "".
         return "" if "\0" in value else value
     return parse_id(value) or NIL_ID
