@@ -18,7 +18,7 @@ from leadline.store.tables import metadata
 from store.databases import NOW, Opened, insert
 
 Row = dict[str, Any]
-CONTACT, LIST, CALL, OUTCOME, ENDPOINT, DELIVERY, APPLIED = (new_id() for _ in range(7))
+CONTACT, LIST, CALL, OUTCOME, ENDPOINT, DELIVERY, APPLIED, USER = (new_id() for _ in range(8))
 URL = "https://example.com/"
 REFUSALS = (Conflict, Unavailable, asyncpg.IntegrityConstraintViolationError, driver.IntegrityError,
             asyncpg.DataError, driver.DataError)  # fmt: skip
@@ -62,6 +62,13 @@ GOOD: dict[str, Row] = {
     "attempts": {"delivery_id": DELIVERY, "number": 1, "started_at": NOW, "duration_ms": 0,
                  "response_headers": "[]", "response_body": "", "timings": "{}"},
     "events": {"commit_order": 1, "event_id": new_id(), "type": "call.started", "data": "{}", "at": NOW},
+    "users": {"user_id": USER, "email": "a@b.c", "email_key": "a@b.c", "name": "A", "role": "agent", "theme": "dark",
+              "shortcuts_enabled": 1, "created_at": NOW, "updated_at": NOW},
+    "user_sessions": {"session_id": new_id(), "user_id": USER, "secret_hash": "h", "user_agent": "", "created_at": NOW,
+                      "seen_at": NOW, "expires_at": NOW},
+    "user_links": {"link_id": new_id(), "user_id": USER, "secret_hash": "h", "created_at": NOW, "expires_at": NOW},
+    "audit_entries": {"entry_id": new_id(), "at": NOW, "actor_kind": "user", "actor_name": "A",
+                      "action": "user.created", "thing": "user"},
 }  # fmt: skip
 ENDED = {"ended_at": NOW, "line_result": "completed"}
 NO_DESTINATION = {"destination_type": "none"}
@@ -108,6 +115,11 @@ BAD: dict[str, list[Row]] = {
         {"state": "closed", "closed_at": NOW, **ENDED, "line_result": "abandoned"},
         {"contact_id": new_id()}, {"agent_id": "stranger"},
     ],
+    "users": [{"role": "king"}, {"theme": "pink"}, {"shortcuts_enabled": 2}, {"agent_id": ""},
+              {"agent_id": "x" * 129}, {"email": None}],
+    "user_sessions": [{"user_id": new_id()}],
+    "user_links": [{"user_id": new_id()}],
+    "audit_entries": [{"actor_kind": "ghost"}, {"actor_name": None}],
     "applied_outcomes": [{"outcome_type": "verb"}, {"call_id": new_id()}],
     "deliveries": [
         {"state": "lost"}, {"due_at": None}, {"finished_at": NOW}, {"state": "succeeded"},

@@ -16,6 +16,7 @@ from leadline.domain.errors import (
 )
 from leadline.domain.paging import PageRequest, Position, cut_page
 from leadline.ids import new_id
+from leadline.operations import audit
 from leadline.operations.views import (
     contact_view,
     history_of_applied,
@@ -128,6 +129,14 @@ async def change_contact(
         updated_at=max(tx.now_ms, old.updated_at),
     )
     await store.update_contact(tx, row)
+    await audit.record(
+        tx,
+        workspace_id,
+        "contact.changed",
+        contact_id,
+        before=contact_view(old, ()),
+        after=contact_view(row, ()),
+    )
     return await get_contact(tx, workspace_id, contact_id)
 
 
@@ -139,6 +148,8 @@ async def erase_contact(tx: Tx, workspace_id: str, contact_id: str) -> ContactDe
     await deliveries.forget_contact_of_deliveries(tx, workspace_id, contact_id)
     await events.forget_contact_of_events(tx, workspace_id, contact_id)
     await store.delete_contact(tx, workspace_id, contact_id)
+    await audit.forget(tx, workspace_id, "contact", contact_id)
+    await audit.record(tx, workspace_id, "contact.erased", contact_id)
     return ContactDeleted(contact_id=contact_id)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from leadline.domain.deliveries import DeliveryState
 from leadline.domain.errors import DeliveryNotFound, InvalidRequest
 from leadline.domain.paging import PageRequest, Position, cut_page
+from leadline.operations import audit
 from leadline.operations.views import delivery_summary_view, delivery_view
 from leadline.store import deliveries as store
 from leadline.store.database import Signal, Tx
@@ -87,13 +88,22 @@ async def retry_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> Deliver
     else:
         # It is on its way this moment: sending it beside itself would make a duplicate.
         await store.restart_schedule(tx, workspace_id, delivery_id)
+    await audit.record(
+        tx,
+        workspace_id,
+        "delivery.retried",
+        delivery_id,
+        before={"state": row.state, "error": row.last_error},
+    )
     return await get_delivery(tx, workspace_id, delivery_id)
 
 
 async def cancel_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> DeliveryAnswer:
     """End one that is pending; one that has ended stays as it is."""
-    await _require(tx, workspace_id, delivery_id)
-    await store.cancel_delivery(tx, workspace_id, delivery_id)
+    row = await _require(tx, workspace_id, delivery_id)
+    if await store.cancel_delivery(tx, workspace_id, delivery_id):
+        before = {"state": row.state, "error": row.last_error}
+        await audit.record(tx, workspace_id, "delivery.canceled", delivery_id, before=before)
     return await get_delivery(tx, workspace_id, delivery_id)
 
 

@@ -77,6 +77,11 @@ async def get_user(tx: Tx, workspace_id: str, user_id: str) -> UserRow:
     return row
 
 
+async def find_user(tx: Tx, workspace_id: str, email: str) -> UserRow | None:
+    """The user of a workspace who has this address."""
+    return await store.find_user(tx, workspace_id, email_key(email))
+
+
 async def create_user(tx: Tx, workspace_id: str, new: NewUser) -> UserRow:
     """A user without a password. Raises InvalidRequest, UserExists, LimitReached, NoSubaccount."""
     await _lock_workspace(tx, workspace_id)

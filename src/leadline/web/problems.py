@@ -37,8 +37,6 @@ STATUS_OF_CODE = {
     "smart_list_exists": 409,
     "smart_list_in_use": 409,
     "contact_exists": 409,
-    "user_exists": 409,
-    "last_administrator": 409,
     "limit_reached": 409,
     "precondition_failed": 412,
     "payload_too_large": 413,
@@ -48,6 +46,9 @@ STATUS_OF_CODE = {
     "internal_error": 500,
     "unavailable": 503,
 }
+
+# Users are made in the console and on the command line: no operation of the API answers with these.
+STATUS_OF_CONSOLE_CODE = {"user_exists": 409, "last_administrator": 409}
 
 Headers = list[tuple[bytes, bytes]]
 

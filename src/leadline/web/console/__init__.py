@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from leadline.web.console.pages import home, profile, search, sign_in, workspace
+from leadline.web.console.pages import audit, home, profile, search, sign_in, tokens, users, workspace
 
 PAGES = (
     *home.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
     *workspace.PAGES,
+    *tokens.PAGES,
+    *users.PAGES,
+    *audit.PAGES,
     *profile.PAGES,
 )
 

@@ -46,7 +46,7 @@ from leadline.web.console.rendering import Renderer
 from leadline.web.console.table import Data, Doors, Download, Gone, Page, Reply, Shown, Visit
 from leadline.web.edge import ClientGone, EdgeRefusal, read_body
 from leadline.web.pages import CSP
-from leadline.web.problems import STATUS_OF_CODE
+from leadline.web.problems import STATUS_OF_CODE, STATUS_OF_CONSOLE_CODE
 from leadline.web.table import Context, Routes
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ SECURITY_HEADERS: Headers = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ]
+_STATUS = STATUS_OF_CODE | STATUS_OF_CONSOLE_CODE
 _HTML = b"text/html; charset=utf-8"
 _FORM_TYPE = b"application/x-www-form-urlencoded"
 _A_YEAR = b"public, max-age=31536000, immutable"
@@ -254,7 +255,7 @@ class Console:
             shown = await self._database.read(lambda tx: again(tx, wrong))
             if not isinstance(shown, Shown):
                 raise
-            return replace(shown, status=STATUS_OF_CODE[refused.code])
+            return replace(shown, status=_STATUS[refused.code])
 
     async def _handle(self, page: Page, visit: Visit) -> Reply:
         handler = page.handler
@@ -345,7 +346,7 @@ class Console:
         await self._send_gone(request, Gone(to), send)
 
     async def _send_refusal(self, request: _Request, refused: LeadlineError, send: Send) -> None:
-        status = STATUS_OF_CODE[refused.code]
+        status = _STATUS[refused.code]
         headers: Headers = []
         if isinstance(refused, MethodNotAllowed):
             headers.append((b"allow", ", ".join(refused.allowed).encode()))

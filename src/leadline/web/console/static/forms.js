@@ -29,6 +29,10 @@ export async function getJson(path, signal) {
 }
 
 export function setUpForms() {
+  // A path that somebody is to be sent is shown with where it is.
+  for (const code of document.querySelectorAll("code[data-absolute]")) {
+    code.textContent = new URL(code.textContent, location.href).href;
+  }
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (event.defaultPrevented || form.method !== "post") return;
@@ -51,7 +55,8 @@ export function setUpForms() {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     try {
-      await navigator.clipboard.writeText(button.dataset.copy);
+      const text = button.dataset.copy;
+      await navigator.clipboard.writeText("absolute" in button.dataset ? new URL(text, location.href).href : text);
       toast("Copied.");
     } catch {
       toast("The browser does not let this page copy.", "error");
