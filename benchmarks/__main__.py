@@ -1,0 +1,85 @@
+"""`python -m benchmarks`: measure, print the tables, write the JSON."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.measuring import Plan
+    from benchmarks.report import Part
+
+ENGINES = ("sqlite", "postgresql")
+PARTS = ("apply",)
+# A real PostgreSQL is that of the tests.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+
+def main() -> int:
+    """0 when everything was measured; whether it was fast is said in the table."""
+    arguments = _parser().parse_args()
+    return _measure(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="How fast Leadline is, as ratios within one run."
+    )
+    parser.add_argument("what", nargs="?", choices=(*PARTS, "all"), default="all")
+    parser.add_argument("--quick", action="store_true", help="a second of everything: does it run at all")
+    parser.add_argument("--runs", type=int, help="how often each is measured (5)")
+    parser.add_argument("--seconds", type=float, help="how long each run measures (3)")
+    parser.add_argument("--engine", choices=(*ENGINES, "both"), default="both")
+    parser.add_argument("--connections", type=int, nargs="+", help="how many at a time (1 16 64 256)")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
+    return parser
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    from benchmarks.measuring import QUICK, Plan  # noqa: PLC0415 - needs the path above
+
+    chosen: dict[str, Any] = {
+        "runs": arguments.runs,
+        "seconds": arguments.seconds,
+        "connections": arguments.connections,
+        "engines": ENGINES if arguments.engine == "both" else (arguments.engine,),
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return Plan(**{**(QUICK if arguments.quick else {}), **given})
+
+
+def _measure(arguments: argparse.Namespace) -> int:
+    from benchmarks.machine import describe  # noqa: PLC0415 - needs the path above
+    from benchmarks.report import Report, render, to_json  # noqa: PLC0415 - as above
+
+    plan = _plan(arguments)
+    wanted = PARTS if arguments.what == "all" else (arguments.what,)
+    parts = [part for name in wanted for part in _parts(name, plan)]
+    plan.tell("")
+    report = Report(
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=describe(),
+        places=str(plan.places),
+        runs=plan.runs,
+        seconds=plan.seconds,
+        parts=parts,
+    )
+    print(render(report), flush=True)
+    arguments.json.write_bytes(to_json(report))
+    return 0
+
+
+def _parts(name: str, plan: Plan) -> Iterator[Part]:
+    from benchmarks.applying import measure_apply  # noqa: PLC0415 - needs the path above
+
+    for engine in plan.engines:
+        if name == "apply":
+            yield measure_apply(plan, engine)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The databases that are measured: SQLite files, and a PostgreSQL that keeps its commits like one in production."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+
+from benchmarks.counted import Counter
+from benchmarks.machine import Places, family, pin
+from postgres import DURABLE, OwnPostgresServer, PostgresServer, start_postgres
+
+T = TypeVar("T")
+
+
+class Databases:
+    """Fresh databases of one engine, until the block ends."""
+
+    def __init__(self, engine: str, directory: Path, server: PostgresServer | None) -> None:
+        self.engine = engine
+        self.directory = directory
+        self._server = server
+
+    def create(self, name: str) -> str:
+        """An empty database; answers its URL."""
+        if self._server is None:
+            return f"sqlite:///{self.directory / name}.db"
+        return self._server.create_database(name)
+
+    @property
+    def watched(self) -> dict[str, int]:
+        """PostgreSQL's processes, whose processor time counts. One that is not ours cannot be watched."""
+        postmaster = self.postmaster
+        return {} if postmaster is None else {"database": postmaster}
+
+    @property
+    def postmaster(self) -> int | None:
+        if isinstance(self._server, OwnPostgresServer):
+            return family(self._server.supervisor_pid)[1]
+        return None
+
+    @contextlib.contextmanager
+    def counting(self, url: str, counter: Counter | None) -> Iterator[Callable[[], int]]:
+        """Count the statements that the database carries out; what is yielded tells how many so far.
+
+        SQLite's are counted in the server (`benchmarks.counted`), PostgreSQL's by pg_stat_statements: every one, with
+        BEGIN and COMMIT, as often as it was executed.
+        """
+        if self._server is None:
+            assert counter is not None
+            yield counter.read
+            return
+        _run(self._server.url, lambda to: to.execute(
+            "ALTER SYSTEM SET pg_stat_statements.track = 'all'; "
+        ))  # fmt: skip
+        _run(self._server.url, lambda to: to.execute("SELECT pg_reload_conf()"))
+        _run(url, lambda to: to.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements"))
+        try:
+            yield lambda: _run(url, lambda to: to.fetchval(_CALLS))
+        finally:
+            _run(self._server.url, lambda to: to.execute("ALTER SYSTEM RESET pg_stat_statements.track"))
+            _run(self._server.url, lambda to: to.execute("SELECT pg_reload_conf()"))
+
+
+_CALLS = """
+SELECT COALESCE(SUM(calls), 0)::bigint FROM pg_stat_statements
+WHERE toplevel AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND query NOT LIKE '%pg_stat_statements%'
+"""
+
+
+@contextlib.contextmanager
+def databases(engine: str, places: Places) -> Iterator[Databases]:
+    """Databases of an engine. A PostgreSQL that LEADLINE_TEST_POSTGRES_URL names is used as it is."""
+    with tempfile.TemporaryDirectory(prefix="leadline-bench-", dir=_directory()) as directory:
+        if engine == "sqlite":
+            yield Databases(engine, Path(directory), None)
+            return
+        with start_postgres({**DURABLE, **_COUNTING}) as server:
+            found = Databases(engine, Path(directory), server)
+            if found.postmaster is not None:
+                pin(family(found.postmaster), places.database)
+            yield found
+
+
+# Loaded, and off until somebody counts: it costs a few percent.
+_COUNTING = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "none"}
+
+
+def _directory() -> str | None:
+    """Where temporary files go; LEADLINE_BENCH_DIRECTORY says otherwise, when they lie in memory, say."""
+    return os.environ.get("LEADLINE_BENCH_DIRECTORY")
+
+
+def _run(url: str, work: Callable[[Any], Awaitable[T]]) -> T:
+    async def run() -> T:
+        connection = await asyncpg.connect(url)
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())

@@ -1,0 +1,121 @@
+"""One load: what is sent, over how many connections, for how long; and what came of it.
+
+The load runs in a process of its own (`benchmarks.generator`) on a core of its own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.histogram import Histogram
+
+ROOT = Path(__file__).resolve().parents[1]
+ID_MARK = b"{id}"
+# Above this share of its core, the generator may be what is measured.
+BOTTLENECK_SHARE = 0.9
+SPARE_SECONDS = 60.0
+
+
+class LoadFailed(Exception):
+    """The generator did not get what it wanted: wrong answers, no connection, no answer."""
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What a generator is to do. `rate_per_second` None: each connection asks again once it is answered."""
+
+    port: int
+    template: bytes
+    """The request; `{id}` in it is replaced by an id that no other request has."""
+    ids_file: str | None
+    expected_status: int
+    connections: int
+    warm_up_seconds: float
+    seconds: float
+    rate_per_second: float | None
+    cores: Sequence[int]
+    watched: Mapping[str, int]
+    """Whose processor time is to be read at both ends of the window: a name → the first process of a family."""
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen between the end of warming up and the end of the load."""
+
+    answers: int
+    seconds: float
+    requests_sent: int
+    """In all, warming up included: so many ids are used up."""
+    statuses: Mapping[int, int]
+    buckets: Mapping[int, int]
+    used_seconds: Mapping[str, float]
+    generator_share: float
+    """Of its core, by the generator alone."""
+    core_share: float
+    """Of the generator's core, by everybody on it."""
+    overrun: bool = False
+    """The rate could not be held: requests waited for a connection until there were too many."""
+
+    @property
+    def per_second(self) -> float:
+        return self.answers / self.seconds
+
+    @property
+    def latency(self) -> Histogram:
+        return Histogram(self.buckets)
+
+    @property
+    def is_bottleneck(self) -> bool:
+        """Whether the generator, or somebody who shares its core, may be what was measured."""
+        return max(self.generator_share, self.core_share) >= BOTTLENECK_SHARE
+
+    def used_us(self, name: str) -> float | None:
+        """Processor time of a watched family for each answer, in µs."""
+        used = self.used_seconds.get(name)
+        return None if used is None or not self.answers else used * 1e6 / self.answers
+
+
+def request(
+    method: str, target: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+) -> bytes:
+    """A request as it goes over the wire, `{id}` marks included.
+
+    A mark in the body would need another length: ids are 36 characters long, the mark 4.
+    """
+    fields = {"Host": "127.0.0.1", **(headers or {})}
+    if body is not None:
+        assert ID_MARK not in body
+        fields |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + (body or b"")
+
+
+def run_load(orders: Orders, ids: Sequence[str] = ()) -> Window:
+    """Run a generator to its end. Raises LoadFailed when any answer was not as expected."""
+    with tempfile.TemporaryDirectory(prefix="leadline-bench-") as directory:
+        ids_path = Path(directory) / "ids"
+        ids_path.write_text("\n".join(ids))
+        orders = msgspec.structs.replace(orders, ids_file=str(ids_path) if ids else None)
+        orders_path = Path(directory) / "orders"
+        orders_path.write_bytes(msgspec.json.encode(orders))
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.generator", str(orders_path)],
+            cwd=ROOT, check=False, stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=orders.warm_up_seconds + orders.seconds + SPARE_SECONDS,
+        )  # fmt: skip
+    if done.returncode:
+        raise LoadFailed(done.stderr.decode(errors="replace").strip())
+    return _checked(msgspec.json.decode(done.stdout, type=Window), orders)
+
+
+def _checked(window: Window, orders: Orders) -> Window:
+    wrong = {status: count for status, count in window.statuses.items() if status != orders.expected_status}
+    if wrong:
+        raise LoadFailed(f"wanted {orders.expected_status} alone, but there were {wrong}")
+    if not window.answers:
+        raise LoadFailed("nothing was answered within the window")
+    return window
