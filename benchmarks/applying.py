@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks import servers
-from benchmarks.counted import Counter
-from benchmarks.databases import Databases, databases
+from benchmarks.databases import Databases, StatementCounter, databases
 from benchmarks.load import Orders, Window, request, run_load
 from benchmarks.measuring import Key, Measure, Plan, Windows, in_turn
 from benchmarks.report import Better, Figure, Part, Unit, Values, ratio
@@ -24,7 +23,6 @@ APPLIES_PER_SECOND_MAX = 12_000
 # A webhook of a paused endpoint is never sent; nobody listens here.
 NOWHERE = "http://127.0.0.1:9/hook"
 HEADLINE_CONNECTIONS = 64
-COUNTING_SECONDS = 1.0
 
 
 @dataclass
@@ -36,11 +34,14 @@ class Applier:
     watched: Mapping[str, int]
     plan: Plan
 
+    @property
+    def calls_wanted(self) -> int:
+        """More than a window can use up."""
+        return int((self.plan.warm_up_seconds + self.plan.seconds) * APPLIES_PER_SECOND_MAX)
+
     def measure(self, connections: int, rate_per_second: float | None = None) -> Window:
         """One window of applies, each to a call of its own."""
-        seconds = self.plan.warm_up_seconds + self.plan.seconds
-        wanted = seconds * (rate_per_second * 1.1 + 100 if rate_per_second else APPLIES_PER_SECOND_MAX)
-        self.scene.want_live_calls(int(wanted))
+        self.scene.want_live_calls(self.calls_wanted)
         orders = Orders(
             port=self.server.port,
             template=self.scene.apply_request(),
@@ -152,23 +153,20 @@ def _count_statements(plan: Plan, engine: str) -> dict[Key, Values]:
         for subject, start in starts.items():
             plan.tell(f"apply on {engine}: counting the statements of {subject}")
             scene = make_scene(made.create(subject), NOWHERE, paused=True)
-            counter_file = made.directory / f"{subject}.count" if engine == "sqlite" else None
-            counter = Counter(counter_file) if counter_file else None
-            with start(scene.database_url, plan.places.server, counter_file=counter_file) as server:
+            counter = made.statement_counter(scene.database_url, subject)
+            with start(scene.database_url, plan.places.server, counter_file=counter.file) as server:
                 applier = Applier(server, scene, {}, plan)
-                for connections, count in _counted(plan, made, applier, counter):
+                for connections, count in _counted(plan, applier, counter):
                     counts[f"{connections} connections", subject] = Values(Unit.COUNT, [count])
     return counts
 
 
-def _counted(
-    plan: Plan, made: Databases, applier: Applier, counter: Counter | None
-) -> Iterator[tuple[int, float]]:
-    with made.counting(applier.scene.database_url, counter) as read:
-        for connections in plan.connections:
-            before = read()
-            window = applier.measure(connections)
-            yield connections, (read() - before) / window.requests_sent
+def _counted(plan: Plan, applier: Applier, counter: StatementCounter) -> Iterator[tuple[int, float]]:
+    for connections in plan.connections:
+        applier.scene.want_live_calls(applier.calls_wanted)
+        before = counter.read()
+        window = applier.measure(connections)
+        yield connections, (counter.read() - before) / window.requests_sent
 
 
 def _part(

@@ -55,8 +55,11 @@ def main(counter_file: str, module: str, arguments: list[str]) -> None:
     import leadline.store.sqlite_driver as ours  # noqa: PLC0415
 
     counter = Counter(Path(counter_file))
-    for driver in {id(each): each for each in (sqlite3, sqlite3.dbapi2, ours.driver)}.values():
-        driver.connect = _traced(driver.connect, counter)  # type: ignore[attr-defined,assignment]
+    drivers: list[Any] = [sqlite3, sqlite3.dbapi2]
+    if ours.driver is not sqlite3:
+        drivers.append(ours.driver)
+    for driver in drivers:
+        driver.connect = _traced(driver.connect, counter)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=False)
 

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
@@ -45,27 +45,44 @@ class Databases:
             return family(self._server.supervisor_pid)[1]
         return None
 
-    @contextlib.contextmanager
-    def counting(self, url: str, counter: Counter | None) -> Iterator[Callable[[], int]]:
-        """Count the statements that the database carries out; what is yielded tells how many so far.
+    def statement_counter(self, url: str, name: str) -> StatementCounter:
+        """What counts the statements on one database, BEGIN and COMMIT among them.
 
-        SQLite's are counted in the server (`benchmarks.counted`), PostgreSQL's by pg_stat_statements: every one, with
-        BEGIN and COMMIT, as often as it was executed.
+        PostgreSQL's are those that pg_stat_statements saw executed, by sessions that begin after this call.
         """
         if self._server is None:
-            assert counter is not None
-            yield counter.read
-            return
-        _run(self._server.url, lambda to: to.execute(
-            "ALTER SYSTEM SET pg_stat_statements.track = 'all'; "
-        ))  # fmt: skip
-        _run(self._server.url, lambda to: to.execute("SELECT pg_reload_conf()"))
-        _run(url, lambda to: to.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements"))
-        try:
-            yield lambda: _run(url, lambda to: to.fetchval(_CALLS))
-        finally:
-            _run(self._server.url, lambda to: to.execute("ALTER SYSTEM RESET pg_stat_statements.track"))
-            _run(self._server.url, lambda to: to.execute("SELECT pg_reload_conf()"))
+            return SqliteCounter(self.directory / f"{name}.count")
+        _run(url, _count_from_now_on)
+        return PostgresqlCounter(url)
+
+
+class StatementCounter(Protocol):
+    """A count that rises. `file` is for the server that is to count by itself (`benchmarks.counted`)."""
+
+    file: Path | None
+
+    def read(self) -> int: ...
+
+
+class SqliteCounter:
+    def __init__(self, file: Path) -> None:
+        self.file: Path | None = file
+        self.read = Counter(file).read
+
+
+class PostgresqlCounter:
+    def __init__(self, url: str) -> None:
+        self.file: Path | None = None
+        self._url = url
+
+    def read(self) -> int:
+        return int(_run(self._url, lambda to: to.fetchval(_CALLS)))
+
+
+async def _count_from_now_on(to: Any) -> None:
+    await to.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    name = await to.fetchval("SELECT quote_ident(current_database())")
+    await to.execute(f"ALTER DATABASE {name} SET pg_stat_statements.track = 'all'")
 
 
 _CALLS = """

@@ -4,7 +4,7 @@ Requests are encoded before the load begins, answers are read no further than th
 
 Closed loop (no rate): each connection sends its next request when the last is answered. Open loop (a rate):
 requests have the moments at which they are meant to be sent, evenly apart, and their latency counts from those moments
-also when they had to wait for a free connection. A server that stalls is therefore charged for everybody who came meanwhile.
+also when they had to wait for a free connection: a server that stalls is charged for everybody who came meanwhile.
 """
 
 from __future__ import annotations

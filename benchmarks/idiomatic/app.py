@@ -85,7 +85,10 @@ def _replay(stored: IdempotencyKey, fingerprint: str) -> Response:
     if stored.fingerprint != fingerprint:
         raise HTTPException(422, "This key was used for another request.")
     return Response(
-        stored.body, stored.status, headers={"Idempotent-Replayed": "true"}, media_type="application/json"
+        stored.body,
+        stored.status or 200,
+        headers={"Idempotent-Replayed": "true"},
+        media_type="application/json",
     )
 
 

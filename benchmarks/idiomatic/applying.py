@@ -291,16 +291,16 @@ def _answer(call: Call, applied: AppliedOutcome, everything: list[AppliedOutcome
             agent_id=call.agent_id,
             external_id=call.external_id,
             line_result=call.line_result,
-            started_at=call.started_at,
-            answered_at=call.answered_at,
-            ended_at=call.ended_at,
+            started_at=schemas.iso_time(call.started_at),
+            answered_at=_iso_or_none(call.answered_at),
+            ended_at=_iso_or_none(call.ended_at),
             disposition_required=call.state == "wrap_up",
             disposition=None
             if disposition is None
             else schemas.Disposition(
                 outcome_id=disposition.outcome_id,
                 outcome_name=disposition.outcome_name,
-                applied_at=disposition.applied_at,
+                applied_at=schemas.iso_time(disposition.applied_at),
             ),
             applied=[_applied_view(each) for each in everything],
         ),
@@ -316,7 +316,7 @@ def _applied_view(applied: AppliedOutcome) -> schemas.Applied:
         outcome_type=applied.outcome_type,
         agent_id=applied.agent_id,
         note=applied.note,
-        applied_at=applied.applied_at,
+        applied_at=schemas.iso_time(applied.applied_at),
         destination={
             **json.loads(applied.destination),
             "lists_added": json.loads(applied.lists_added),
@@ -325,3 +325,7 @@ def _applied_view(applied: AppliedOutcome) -> schemas.Applied:
         error_message=applied.error_message,
         delivery_id=applied.delivery_id,
     )
+
+
+def _iso_or_none(at_ms: int | None) -> str | None:
+    return None if at_ms is None else schemas.iso_time(at_ms)

@@ -6,17 +6,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
-def _iso(at_ms: int | str) -> str:
-    if isinstance(at_ms, str):
-        return at_ms
+def iso_time(at_ms: int) -> str:
+    """As the contract writes times: UTC, milliseconds, `Z`."""
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
-
-
-Time = Annotated[str, BeforeValidator(_iso)]
 
 
 class ApplyBody(BaseModel):
@@ -28,16 +24,14 @@ class ApplyBody(BaseModel):
 
 
 class Applied(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
     applied_id: str
     call_id: str
     outcome_id: str
     outcome_name: str
-    outcome_type: Literal["action", "disposition"]
+    outcome_type: str
     agent_id: str | None
     note: str | None
-    applied_at: Time
+    applied_at: str
     destination: dict[str, Any]
     error_message: str
     delivery_id: str | None
@@ -46,21 +40,21 @@ class Applied(BaseModel):
 class Disposition(BaseModel):
     outcome_id: str
     outcome_name: str
-    applied_at: Time
+    applied_at: str
 
 
 class Call(BaseModel):
     call_id: str
-    state: Literal["ringing", "live", "wrap_up", "closed"]
-    direction: Literal["inbound", "outbound"]
+    state: str
+    direction: str
     phone_number: str | None
     contact_id: str | None
     agent_id: str | None
     external_id: str | None
     line_result: str | None
-    started_at: Time
-    answered_at: Time | None
-    ended_at: Time | None
+    started_at: str
+    answered_at: str | None
+    ended_at: str | None
     disposition_required: bool
     disposition: Disposition | None
     applied: list[Applied]
