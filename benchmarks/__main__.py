@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,22 +14,44 @@ if TYPE_CHECKING:
     from benchmarks.report import Part
 
 ENGINES = ("sqlite", "postgresql")
-PARTS = ("apply",)
+PARTS = ("apply", "read", "deliver", "processes")
 # A real PostgreSQL is that of the tests.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 
 def main() -> int:
-    """0 when everything was measured; whether it was fast is said in the table."""
+    """0 when everything was measured; whether it was fast is said in the table. `compare`: 1 when it got worse."""
     arguments = _parser().parse_args()
+    if arguments.what == "compare":
+        return _compare(arguments.files)
     return _measure(arguments)
+
+
+def _compare(files: Sequence[Path]) -> int:
+    from benchmarks.comparing import NothingInCommon, compare, is_regression, render  # noqa: PLC0415 - as below
+    from benchmarks.report import from_json  # noqa: PLC0415 - as below
+
+    if len(files) != 2:
+        sys.stderr.write("compare takes two files: of the old run, and of the new one\n")
+        return 2
+    try:
+        old, new = (from_json(file.read_bytes()) for file in files)
+        found = compare(old, new)
+    except (OSError, ValueError, NothingInCommon) as wrong:
+        sys.stderr.write(f"they cannot be compared: {wrong}\n")
+        return 2
+    print(render(found), flush=True)
+    return 1 if is_regression(found) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="How fast Leadline is, as ratios within one run."
     )
-    parser.add_argument("what", nargs="?", choices=(*PARTS, "all"), default="all")
+    parser.add_argument("what", nargs="?", choices=(*PARTS, "all", "compare"), default="all")
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="with compare: the JSON of the old run, and of the new"
+    )
     parser.add_argument("--quick", action="store_true", help="a second of everything: does it run at all")
     parser.add_argument("--runs", type=int, help="how often each is measured (5)")
     parser.add_argument("--seconds", type=float, help="how long each run measures (3)")
@@ -53,12 +75,14 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 
 def _measure(arguments: argparse.Namespace) -> int:
+    from benchmarks.ceiling import measure_ceiling  # noqa: PLC0415 - needs the path above
     from benchmarks.machine import describe  # noqa: PLC0415 - needs the path above
     from benchmarks.report import Report, render, to_json  # noqa: PLC0415 - as above
 
     plan = _plan(arguments)
     wanted = PARTS if arguments.what == "all" else (arguments.what,)
-    parts = [part for name in wanted for part in _parts(name, plan)]
+    parts = [measure_ceiling(plan)]
+    parts += [part for name in wanted for part in _parts(name, plan)]
     plan.tell("")
     report = Report(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,10 +99,17 @@ def _measure(arguments: argparse.Namespace) -> int:
 
 def _parts(name: str, plan: Plan) -> Iterator[Part]:
     from benchmarks.applying import measure_apply  # noqa: PLC0415 - needs the path above
+    from benchmarks.delivering import measure_deliver  # noqa: PLC0415 - as above
+    from benchmarks.reading import measure_read  # noqa: PLC0415 - as above
+    from benchmarks.scaling import measure_processes  # noqa: PLC0415 - as above
 
+    if name == "processes":
+        if "postgresql" in plan.engines:
+            yield measure_processes(plan)
+        return
+    measures = {"apply": measure_apply, "read": measure_read, "deliver": measure_deliver}
     for engine in plan.engines:
-        if name == "apply":
-            yield measure_apply(plan, engine)
+        yield measures[name](plan, engine)
 
 
 if __name__ == "__main__":

@@ -6,23 +6,22 @@ import contextlib
 import json
 import statistics
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from benchmarks import servers
 from benchmarks.databases import Databases, StatementCounter, databases
-from benchmarks.load import Orders, Window, request, run_load
-from benchmarks.measuring import Key, Measure, Plan, Windows, in_turn
+from benchmarks.load import Window, request, run_load
+from benchmarks.measuring import HEADLINE_CONNECTIONS, Key, Measure, Plan, Windows, in_turn
 from benchmarks.report import Better, Figure, Part, Unit, Values, ratio
-from benchmarks.scene import NOTE, Scene, make_scene
+from benchmarks.scene import ANY_AUTHORIZATION, NOTE, Scene, make_scene
 
 LEADLINE, ECHO, IDIOMATIC, SENDING = "leadline", "echo", "idiomatic", "leadline, sending"
 # What an apply may cost nobody knows before; so many calls are prepared for a second of load.
 APPLIES_PER_SECOND_MAX = 12_000
 # A webhook of a paused endpoint is never sent; nobody listens here.
 NOWHERE = "http://127.0.0.1:9/hook"
-HEADLINE_CONNECTIONS = 64
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Applier:
 
     server: servers.Server
     scene: Scene
-    watched: Mapping[str, int]
+    watched: Mapping[str, Sequence[int]]
     plan: Plan
 
     @property
@@ -42,17 +41,13 @@ class Applier:
     def measure(self, connections: int, rate_per_second: float | None = None) -> Window:
         """One window of applies, each to a call of its own."""
         self.scene.want_live_calls(self.calls_wanted)
-        orders = Orders(
-            port=self.server.port,
-            template=self.scene.apply_request(),
-            ids_file=None,
-            expected_status=201,
+        orders = self.plan.orders(
+            self.server,
+            self.scene.apply_request(),
             connections=connections,
-            warm_up_seconds=self.plan.warm_up_seconds,
-            seconds=self.plan.seconds,
+            expected_status=201,
             rate_per_second=rate_per_second,
-            cores=sorted(self.plan.places.generator),
-            watched={"server": self.server.pid, **self.watched},
+            watched=self.watched,
         )
         window = run_load(orders, self.scene.live_call_ids)
         self.scene.take(window.requests_sent)
@@ -112,21 +107,10 @@ def _appliers(plan: Plan, made: Databases, stack: contextlib.ExitStack) -> dict[
 def _measure_echo(plan: Plan, echo: servers.Server, size_bytes: int, connections: int) -> Window:
     """The same head but for the path's end, the same body, an answer as long."""
     body = json.dumps({"outcome_id": "0" * 36, "note": NOTE}).encode()
-    headers = {"Authorization": f"Bearer ll_{'0' * 32}_{'0' * 43}", "Idempotency-Key": f"bench-{'0' * 36}"}
+    headers = {**ANY_AUTHORIZATION, "Idempotency-Key": f"bench-{'0' * 36}"}
     target = f"/phone-system/calls/{'0' * 36}/{size_bytes:08d}"
-    orders = Orders(
-        port=echo.port,
-        template=request("POST", target, headers=headers, body=body),
-        ids_file=None,
-        expected_status=200,
-        connections=connections,
-        warm_up_seconds=plan.warm_up_seconds,
-        seconds=plan.seconds,
-        rate_per_second=None,
-        cores=sorted(plan.places.generator),
-        watched={"server": echo.pid},
-    )
-    return run_load(orders)
+    same = request("POST", target, headers=headers, body=body)
+    return run_load(plan.orders(echo, same, connections=connections))
 
 
 def _measure_rates(plan: Plan, applier: Applier, windows: Windows) -> Windows:
@@ -135,14 +119,10 @@ def _measure_rates(plan: Plan, applier: Applier, windows: Windows) -> Windows:
         statistics.median(windows.per_second(f"{connections} connections", LEADLINE))
         for connections in plan.connections
     )
-    connections = _headline(plan)
+    connections = plan.headline_connections
     rate = peak / 2
     case = f"half of peak, {rate:,.0f}/s"
     return in_turn(plan, {(case, LEADLINE): partial(applier.measure, connections, rate)}, title="open loop")
-
-
-def _headline(plan: Plan) -> int:
-    return HEADLINE_CONNECTIONS if HEADLINE_CONNECTIONS in plan.connections else max(plan.connections)
 
 
 def _count_statements(plan: Plan, engine: str) -> dict[Key, Values]:
@@ -207,6 +187,10 @@ def _figures(
             name=f"apply / echo, {engine}, {case}",
             values=ratio(ours, windows.per_second(case, ECHO)),
             reach=0.40 if is_headline and engine == "sqlite" else None,
+        )
+        yield Figure(
+            name=f"the same by processor time, {engine}, {case}",
+            values=ratio(windows.used_us(case, ECHO, "server"), windows.used_us(case, LEADLINE, "server")),
         )
         yield Figure(
             name=f"apply / idiomatic, {engine}, {case}",

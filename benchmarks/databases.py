@@ -14,6 +14,8 @@ import asyncpg
 
 from benchmarks.counted import Counter
 from benchmarks.machine import Places, family, pin
+from leadline.store.migrating import sqlite_path
+from leadline.store.sqlite_driver import driver
 from postgres import DURABLE, OwnPostgresServer, PostgresServer, start_postgres
 
 T = TypeVar("T")
@@ -34,16 +36,31 @@ class Databases:
         return self._server.create_database(name)
 
     @property
-    def watched(self) -> dict[str, int]:
+    def watched(self) -> dict[str, list[int]]:
         """PostgreSQL's processes, whose processor time counts. One that is not ours cannot be watched."""
         postmaster = self.postmaster
-        return {} if postmaster is None else {"database": postmaster}
+        return {} if postmaster is None else {"database": [postmaster]}
 
     @property
     def postmaster(self) -> int | None:
         if isinstance(self._server, OwnPostgresServer):
             return family(self._server.supervisor_pid)[1]
         return None
+
+    def number(self, url: str, query: str) -> int:
+        """The one number that a query answers."""
+        if self._server is None:
+            with contextlib.closing(driver.connect(sqlite_path(url), timeout=30)) as connection:
+                return int(connection.execute(query).fetchone()[0])
+        return int(_run(url, lambda to: to.fetchval(query)))
+
+    def execute(self, url: str, statement: str) -> None:
+        """Change something behind the back of a server that is idle."""
+        if self._server is None:
+            with contextlib.closing(driver.connect(sqlite_path(url), timeout=30)) as connection, connection:
+                connection.execute(statement)
+            return
+        _run(url, lambda to: to.execute(statement))
 
     def statement_counter(self, url: str, name: str) -> StatementCounter:
         """What counts the statements on one database, BEGIN and COMMIT among them.

@@ -15,9 +15,10 @@ import os
 import re
 import sys
 import time
+from array import array
 from collections import Counter, deque
 from collections.abc import Iterator
-from itertools import repeat
+from itertools import cycle, islice, repeat
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +26,7 @@ import msgspec
 import uvloop
 
 from benchmarks.histogram import Histogram
-from benchmarks.load import ID_MARK, Orders, Window
+from benchmarks.load import ID_MARK, TOKEN_MARK, Orders, Window
 from benchmarks.machine import CoreTime, core_time, pin, processor_seconds
 
 WAITING_MAX = 20_000
@@ -96,7 +97,7 @@ class Meter:
         self.at_ns = time.monotonic_ns()
         self.own_seconds = time.process_time()
         self.core: CoreTime = core_time(frozenset(orders.cores))
-        self.used = {name: processor_seconds(pid) for name, pid in orders.watched.items()}
+        self.used = {name: sum(map(processor_seconds, pids)) for name, pids in orders.watched.items()}
 
 
 class Load:
@@ -109,7 +110,7 @@ class Load:
         self._idle: list[Connection] = []
         self._waiting: deque[int] = deque()
         self._under_way = 0
-        self._sent = 0
+        self.sent = array("Q")
         self._stopping = False
         self._overrun = False
         self._done: asyncio.Future[None] = self._loop.create_future()
@@ -121,7 +122,8 @@ class Load:
 
     async def run(self) -> Window:
         """Connect, warm up, measure, and wait for what is under way."""
-        connections = [await self._connect() for _ in range(self._orders.connections)]
+        ports = islice(cycle(self._orders.ports), self._orders.connections)
+        connections = [await self._connect(port) for port in ports]
         now_ns = time.monotonic_ns()
         self._loop.call_later(self._orders.warm_up_seconds, self._begin_window)
         self._loop.call_later(self._orders.warm_up_seconds + self._orders.seconds, self._stop_when_due)
@@ -139,10 +141,8 @@ class Load:
             connection.close()
         return self._window()
 
-    async def _connect(self) -> Connection:
-        _, connection = await self._loop.create_connection(
-            lambda: Connection(self), "127.0.0.1", self._orders.port
-        )
+    async def _connect(self, port: int) -> Connection:
+        _, connection = await self._loop.create_connection(lambda: Connection(self), "127.0.0.1", port)
         return connection
 
     # The window
@@ -189,7 +189,7 @@ class Load:
         if request is None:
             self.stop()  # all ids are used up: the window ends here
             return
-        self._sent += 1
+        self.sent.append(meant_for_ns)
         self._under_way += 1
         connection.send(request, meant_for_ns)
 
@@ -242,7 +242,8 @@ class Load:
         return Window(
             answers=self._answers,
             seconds=seconds,
-            requests_sent=self._sent,
+            requests_sent=len(self.sent),
+            began_ns=begin.at_ns,
             statuses=dict(self._statuses),
             buckets=dict(self._latency.buckets),
             used_seconds={name: end.used[name] - begin.used[name] for name in end.used},
@@ -256,15 +257,21 @@ def _requests(orders: Orders) -> Iterator[bytes]:
     """Every request, encoded; without ids the same again and again."""
     if orders.ids_file is None:
         return repeat(orders.template)
-    ids = Path(orders.ids_file).read_bytes().split()
-    return iter([orders.template.replace(ID_MARK, each) for each in ids])
+    lines = Path(orders.ids_file).read_bytes().splitlines()
+    return iter([_filled(orders.template, each) for each in lines])
 
 
-async def _run(orders: Orders) -> Window:
+def _filled(template: bytes, line: bytes) -> bytes:
+    found, _, token = line.partition(b" ")
+    return template.replace(ID_MARK, found).replace(TOKEN_MARK, token)
+
+
+async def _run(orders: Orders) -> tuple[Window, array[int]]:
     requests = _requests(orders)
     gc.collect()
     gc.disable()  # its pauses would be charged to the server; nothing here makes cycles
-    return await Load(orders, requests).run()
+    load = Load(orders, requests)
+    return await load.run(), load.sent
 
 
 def main(orders_file: str) -> int:
@@ -273,10 +280,12 @@ def main(orders_file: str) -> int:
     pin([os.getpid()], frozenset(orders.cores))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            window = runner.run(_run(orders))
+            window, sent = runner.run(_run(orders))
     except (Broken, OSError, TimeoutError) as broken:
         sys.stderr.write(f"{type(broken).__name__}: {broken}\n")
         return 1
+    if orders.sent_file is not None:
+        Path(orders.sent_file).write_bytes(sent.tobytes())
     sys.stdout.buffer.write(msgspec.json.encode(window))
     return 0
 

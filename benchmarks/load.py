@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from benchmarks.histogram import Histogram
 
 ROOT = Path(__file__).resolve().parents[1]
 ID_MARK = b"{id}"
+TOKEN_MARK = b"{token}"
 # Above this share of its core, the generator may be what is measured.
 BOTTLENECK_SHARE = 0.9
 SPARE_SECONDS = 60.0
@@ -29,18 +31,21 @@ class LoadFailed(Exception):
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """What a generator is to do. `rate_per_second` None: each connection asks again once it is answered."""
 
-    port: int
+    ports: Sequence[int]
+    """The connections are dealt out to them in turn."""
     template: bytes
-    """The request; `{id}` in it is replaced by an id that no other request has."""
-    ids_file: str | None
+    """The request; `{id}` in it is replaced by an id that no other request has, `{token}` by what follows the id."""
+    ids_file: str | None = None
+    sent_file: str | None = None
+    """Where to leave the moments at which the requests were meant to be sent."""
     expected_status: int
     connections: int
     warm_up_seconds: float
     seconds: float
-    rate_per_second: float | None
+    rate_per_second: float | None = None
     cores: Sequence[int]
-    watched: Mapping[str, int]
-    """Whose processor time is to be read at both ends of the window: a name → the first process of a family."""
+    watched: Mapping[str, Sequence[int]]
+    """Whose processor time is to be read at both ends of the window: a name → the first processes of families."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +62,10 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """Of its core, by the generator alone."""
     core_share: float
     """Of the generator's core, by everybody on it."""
+    began_ns: int
+    """By the monotonic clock."""
+    statements: int | None = None
+    """Of the database, when they were counted."""
     overrun: bool = False
     """The rate could not be held: requests waited for a connection until there were too many."""
 
@@ -67,6 +76,10 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def latency(self) -> Histogram:
         return Histogram(self.buckets)
+
+    def with_latency(self, latency: Histogram) -> Window:
+        """The same window, with other latencies."""
+        return msgspec.structs.replace(self, buckets=latency.buckets)
 
     @property
     def is_bottleneck(self) -> bool:
@@ -94,12 +107,23 @@ def request(
     return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + (body or b"")
 
 
-def run_load(orders: Orders, ids: Sequence[str] = ()) -> Window:
+def read_sent(path: Path) -> array[int]:
+    """When each request was meant to be sent (monotonic ns), in the order of their ids."""
+    moments = array("Q")
+    moments.frombytes(path.read_bytes())
+    return moments
+
+
+def run_load(orders: Orders, ids: Sequence[str] = (), *, sent_file: Path | None = None) -> Window:
     """Run a generator to its end. Raises LoadFailed when any answer was not as expected."""
     with tempfile.TemporaryDirectory(prefix="leadline-bench-") as directory:
         ids_path = Path(directory) / "ids"
         ids_path.write_text("\n".join(ids))
-        orders = msgspec.structs.replace(orders, ids_file=str(ids_path) if ids else None)
+        orders = msgspec.structs.replace(
+            orders,
+            ids_file=str(ids_path) if ids else None,
+            sent_file=str(sent_file) if sent_file else None,
+        )
         orders_path = Path(directory) / "orders"
         orders_path.write_bytes(msgspec.json.encode(orders))
         done = subprocess.run(

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.load import BOTTLENECK_SHARE, Window
+from benchmarks.load import BOTTLENECK_SHARE, Orders, Window
 from benchmarks.machine import Places, places
 from benchmarks.report import Row, Unit, Values
+from benchmarks.servers import Server
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,42 @@ class Plan:
     rows_max: int | None = None
     places: Places = field(default_factory=places)
 
+    def orders(
+        self,
+        server: Server | Sequence[Server],
+        template: bytes,
+        *,
+        connections: int,
+        expected_status: int = 200,
+        rate_per_second: float | None = None,
+        watched: Mapping[str, Sequence[int]] | None = None,
+    ) -> Orders:
+        """One window of this plan's length on a server (or several), whose processor time is watched too."""
+        serving = [server] if isinstance(server, Server) else server
+        return Orders(
+            ports=[each.port for each in serving],
+            template=template,
+            expected_status=expected_status,
+            connections=connections,
+            warm_up_seconds=self.warm_up_seconds,
+            seconds=self.seconds,
+            rate_per_second=rate_per_second,
+            cores=sorted(self.places.generator),
+            watched={"server": [each.pid for each in serving], **(watched or {})},
+        )
+
+    @property
+    def headline_connections(self) -> int:
+        """As many as the figures that have something to reach are measured with."""
+        return HEADLINE_CONNECTIONS if HEADLINE_CONNECTIONS in self.connections else max(self.connections)
+
     def tell(self, what: str) -> None:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"\r\x1b[K{what}" if sys.stderr.isatty() else f"{what}\n")
             sys.stderr.flush()
 
 
+HEADLINE_CONNECTIONS = 64
 QUICK: Mapping[str, Any] = {
     "runs": 1,
     "seconds": 0.3,
@@ -74,9 +105,10 @@ class Windows:
         windows = self._windows[case, subject]
         columns = {
             "per second": Values(Unit.PER_SECOND, self.per_second(case, subject)),
-            "p50 ms": Values(Unit.MS, self.percentiles_ms(case, subject, 50)),
-            "p99 ms": Values(Unit.MS, self.percentiles_ms(case, subject, 99)),
         }
+        if all(window.buckets for window in windows):
+            columns["p50 ms"] = Values(Unit.MS, self.percentiles_ms(case, subject, 50))
+            columns["p99 ms"] = Values(Unit.MS, self.percentiles_ms(case, subject, 99))
         for name, title in (("server", "CPU µs"), ("database", "PostgreSQL CPU µs")):
             used = self.used_us(case, subject, name)
             if used:
