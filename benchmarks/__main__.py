@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.report import Part
 
 ENGINES = ("sqlite", "postgresql")
-PARTS = ("apply", "read", "deliver", "processes")
+PARTS = ("apply", "read", "deliver", "grow", "processes")
 # A real PostgreSQL is that of the tests.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, help="how often each is measured (5)")
     parser.add_argument("--seconds", type=float, help="how long each run measures (3)")
     parser.add_argument("--engine", choices=(*ENGINES, "both"), default="both")
+    parser.add_argument("--rows", type=int, help="with grow: fill up to so many, however long it takes")
     parser.add_argument("--connections", type=int, nargs="+", help="how many at a time (1 16 64 256)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     return parser
@@ -68,6 +69,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         "runs": arguments.runs,
         "seconds": arguments.seconds,
         "connections": arguments.connections,
+        "rows_max": arguments.rows,
         "engines": ENGINES if arguments.engine == "both" else (arguments.engine,),
     }
     given = {name: value for name, value in chosen.items() if value is not None}
@@ -100,12 +102,17 @@ def _measure(arguments: argparse.Namespace) -> int:
 def _parts(name: str, plan: Plan) -> Iterator[Part]:
     from benchmarks.applying import measure_apply  # noqa: PLC0415 - needs the path above
     from benchmarks.delivering import measure_deliver  # noqa: PLC0415 - as above
+    from benchmarks.growing import measure_grow  # noqa: PLC0415 - as above
     from benchmarks.reading import measure_read  # noqa: PLC0415 - as above
     from benchmarks.scaling import measure_processes  # noqa: PLC0415 - as above
 
     if name == "processes":
         if "postgresql" in plan.engines:
             yield measure_processes(plan)
+        return
+    if name == "grow":
+        for engine in plan.engines:
+            yield from measure_grow(plan, engine)
         return
     measures = {"apply": measure_apply, "read": measure_read, "deliver": measure_deliver}
     for engine in plan.engines:

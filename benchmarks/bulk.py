@@ -40,7 +40,7 @@ def _insert_sqlite(path: str, batches: Sequence[tuple[str, Iterable[Row]]]) -> N
                 marks = ", ".join("?" * len(columns))
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(
-                    f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608 - our own names
+                    f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",
                     chunk,
                 )
                 connection.execute("COMMIT")

@@ -28,11 +28,14 @@ class Counter:
             self._memory = mmap.mmap(file.fileno(), NUMBER.size)
         self._count = 0
 
+    def count_up(self, by: int) -> None:
+        self._count += by
+        NUMBER.pack_into(self._memory, 0, self._count)
+
     def add(self, statement: str) -> None:
         """Count a statement. SQLite reports the inner ones of triggers as comments; they are no statements."""
         if not statement.startswith("--"):
-            self._count += 1
-            NUMBER.pack_into(self._memory, 0, self._count)
+            self.count_up(1)
 
     def read(self) -> int:
         number: int = NUMBER.unpack_from(self._memory)[0]

@@ -6,10 +6,8 @@ And the way from an apply to its receipt, at shares of what one core can apply a
 from __future__ import annotations
 
 import contextlib
-import json
 import statistics
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -51,55 +49,52 @@ class Stage:
     counter: StatementCounter | None = None
     helpers: Sequence[int] = ()
     """Further processes that deliver."""
-    pending: int = 0
-    received_before: int = 0
+    receipts_of_others: int = 0
 
     def deliver(self) -> Window:
         """Work off a mountain of deliveries for one window. Every one that is received must be recorded."""
-        self._fill()
-        before = self.receipts.count
-        self._set_endpoint("active")
-        window = _watch(
-            self.plan,
-            self.receipts,
-            {"server": [self.server.pid, *self.helpers], **self.made.watched},
-            self.sink,
-            self.counter,
-        )
-        self._set_endpoint("paused")
-        received = self._settle(before)
-        self.pending -= received
-        if self.pending <= 0:
+        seconds = self.plan.warm_up_seconds + self.plan.seconds
+        missing = int(seconds * DELIVERIES_PER_SECOND_MAX) - self.waiting()
+        if missing > 0:
+            bulk.insert(self.scene.database_url, [("deliveries", pending_deliveries(self.scene, missing))])
+        return self.deliver_what_waits()
+
+    def deliver_what_waits(self) -> Window:
+        """The same with what is there already, in whatever workspace."""
+        waiting, received = self.waiting(), self.receipts.count
+        self.let_go()
+        watched = {"server": [self.server.pid, *self.helpers], **self.made.watched}
+        window = _watch(self.plan, self.receipts, watched, self.sink, self.counter)
+        self.hold()
+        self._settle(lambda: waiting - self.waiting() == self.receipts.count - received)
+        if not self.waiting():
             raise LoadFailed("every delivery was sent before the window ended")
         return window
 
-    def _fill(self) -> None:
-        seconds = self.plan.warm_up_seconds + self.plan.seconds
-        missing = int(seconds * DELIVERIES_PER_SECOND_MAX) - self.pending
-        if missing > 0:
-            bulk.insert(self.scene.database_url, [("deliveries", pending_deliveries(self.scene, missing))])
-            self.pending += missing
+    def waiting(self) -> int:
+        """Deliveries that are due, or under way, or received and not yet recorded."""
+        return self.made.number(
+            self.scene.database_url, "SELECT COUNT(*) FROM deliveries WHERE state = 'pending'"
+        )
 
-    def _settle(self, before: int) -> int:
-        """Wait for what is under way; then everything that was received has been recorded. How many."""
+    def _settle(self, everything_is_recorded: Callable[[], bool]) -> None:
+        """Wait for what is under way. Raises LoadFailed when the books do not balance then."""
         deadline = time.monotonic() + SETTLE_SECONDS_MAX
-        while True:
-            received = self.receipts.count - before
-            recorded = self._recorded() - self.received_before
-            if received == recorded and not self._under_way():
-                self.received_before += received
-                return received
+        while self._under_way() or not everything_is_recorded():
             if time.monotonic() > deadline:
-                raise LoadFailed(f"{received} were received, {recorded} recorded")
+                raise LoadFailed(f"{self.receipts.count} were received, {self.waiting()} are not recorded")
             time.sleep(LOOK_SECONDS)
-
-    def _recorded(self) -> int:
-        return self.made.number(self.scene.database_url, "SELECT COUNT(*) FROM attempts")
 
     def _under_way(self) -> int:
         return self.made.number(
             self.scene.database_url, "SELECT COUNT(*) FROM deliveries WHERE lease_id IS NOT NULL"
         )
+
+    def audit(self) -> None:
+        """Every receipt has its attempt, every attempt its receipt. Raises LoadFailed."""
+        attempts = self.made.number(self.scene.database_url, "SELECT COUNT(*) FROM attempts")
+        if attempts != self.receipts.count - self.receipts_of_others:
+            raise LoadFailed(f"{attempts} attempts are recorded, {self.receipts.count} were received")
 
     def apply(self, rate_per_second: float | None) -> Window:
         """Applies whose webhooks go out at once (`rate_per_second`), or wait (None: as fast as it can).
@@ -108,8 +103,26 @@ class Stage:
         """
         seconds = self.plan.warm_up_seconds + self.plan.seconds
         self.scene.want_live_calls(int(seconds * (rate_per_second or APPLIES_PER_SECOND_MAX)) + 1000)
+        if rate_per_second is None:
+            return self.apply_unsent(None)
         before, ids = self.receipts.count, list(self.scene.live_call_ids)
-        self._set_endpoint("paused" if rate_per_second is None else "active")
+        self.let_go()
+        sent_file = self.made.directory / "sent"
+        window = self._run_applies(rate_per_second, sent_file)
+        window = self._until_received(window, ids, sent_file, before)
+        self.hold()
+        return window
+
+    def apply_unsent(self, rate_per_second: float | None) -> Window:
+        """Applies whose webhooks wait, and are taken away afterwards: the next mountain is as high as the last."""
+        seconds = self.plan.warm_up_seconds + self.plan.seconds
+        self.scene.want_live_calls(int(seconds * (rate_per_second or APPLIES_PER_SECOND_MAX)) + 1000)
+        self.hold()
+        window = self._run_applies(rate_per_second, None)
+        self.drop_pending()
+        return window
+
+    def _run_applies(self, rate_per_second: float | None, sent_file: Path | None) -> Window:
         orders = self.plan.orders(
             self.server,
             self.scene.apply_request(),
@@ -118,13 +131,9 @@ class Stage:
             rate_per_second=rate_per_second,
             watched=self.made.watched,
         )
-        sent_file = self.made.directory / "sent"
-        window = run_load(orders, ids, sent_file=sent_file)
+        window = run_load(orders, self.scene.live_call_ids, sent_file=sent_file)
         self.scene.take(window.requests_sent)
-        if rate_per_second is None:
-            self.pending += window.requests_sent
-            return window
-        return self._until_received(window, ids, sent_file, before)
+        return window
 
     def _until_received(self, window: Window, ids: Sequence[str], sent_file: Path, before: int) -> Window:
         sent = read_sent(sent_file)
@@ -133,7 +142,7 @@ class Stage:
             if time.monotonic() > deadline:
                 raise LoadFailed(f"{len(sent)} were applied, {self.receipts.count - before} received")
             time.sleep(LOOK_SECONDS)
-        self._settle(before)
+        self._settle(lambda: not self.waiting())
         came_ns = dict(self.receipts.after(before))
         latency = Histogram()
         for call_id, meant_for_ns in zip(ids, sent, strict=False):
@@ -144,17 +153,19 @@ class Stage:
     def drop_pending(self) -> None:
         """Whatever waits is taken away, as if it had never been."""
         self.made.execute(self.scene.database_url, "DELETE FROM deliveries WHERE state = 'pending'")
-        self.pending = 0
 
-    def _set_endpoint(self, state: str) -> None:
-        asked = urllib.request.Request(
-            f"http://127.0.0.1:{self.server.port}/phone-system/webhook-endpoints/{self.scene.endpoint_id}",
-            json.dumps({"state": state, "max_concurrency": AT_ONCE}).encode(),
-            {**self.scene.authorization, "Content-Type": "application/json"},
-            method="PATCH",
-        )
-        with urllib.request.urlopen(asked, timeout=30) as answered:  # noqa: S310 - our own server
-            assert answered.status == 200
+    def let_go(self) -> None:
+        """Everything that is due may be sent; the server finds it within a second."""
+        self.made.execute(self.scene.database_url, _LET_GO)
+
+    def hold(self) -> None:
+        """Nothing is sent any more; what is due waits."""
+        self.made.execute(self.scene.database_url, "UPDATE endpoints SET state = 'paused'")
+
+    @staticmethod
+    def await_number(number: Callable[[], int], wanted: int) -> None:
+        """Wait until it is as high as that. Raises LoadFailed."""
+        _await(number, wanted)
 
 
 def _watch(
@@ -199,7 +210,7 @@ def _await(number: Callable[[], int], wanted: int) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS_MAX
     while number() < wanted:
         if time.monotonic() > deadline:
-            raise LoadFailed("nothing was received")
+            raise LoadFailed(f"waited for {wanted}, got as far as {number()}")
         time.sleep(LOOK_SECONDS)
 
 
@@ -239,6 +250,7 @@ def pending_deliveries(scene: Scene, count: int) -> Iterator[DeliveryRow]:
         )
 
 
+_LET_GO = f"UPDATE endpoints SET state = 'active', max_concurrency = {AT_ONCE}"
 _LONG_AGO = 1_780_000_000_000
 
 
@@ -263,8 +275,11 @@ def stage(plan: Plan, made: Databases, name: str, *, counted: bool = False) -> I
 def _bare(on: Stage) -> Window:
     """The bare loop on the server's core, as many at once, to the same sink."""
     arguments = ["-m", "benchmarks.bare_sender", str(on.sink.port), str(AT_ONCE)]
+    before = on.receipts.count
     with servers.serving("bare loop", arguments, port=0, cores=on.plan.places.server) as sender:
-        return _watch(on.plan, on.receipts, {"server": [sender.pid]}, on.sink)
+        window = _watch(on.plan, on.receipts, {"server": [sender.pid]}, on.sink)
+    on.receipts_of_others += on.receipts.count - before
+    return window
 
 
 def measure_deliver(plan: Plan, engine: str) -> Part:
@@ -274,6 +289,7 @@ def measure_deliver(plan: Plan, engine: str) -> Part:
             case = f"{AT_ONCE} at once"
             cases: dict[Key, Measure] = {(case, DELIVERY): on.deliver, (case, BARE): partial(_bare, on)}
             windows = in_turn(plan, cases, title=f"deliver on {engine}")
+            on.audit()
         with stage(plan, made, "latency") as on:
             peak = _peak_of_both(on, statistics.median(windows.per_second(case, DELIVERY)))
             at_rates = in_turn(
@@ -291,8 +307,6 @@ def measure_deliver(plan: Plan, engine: str) -> Part:
 def _peak_of_both(on: Stage, deliveries_per_second: float) -> float:
     """What one core can apply and deliver together: so much of it for each that both go equally fast."""
     applies_per_second = on.apply(None).per_second
-    on.scene.live_call_ids.clear()
-    on.drop_pending()
     return 1 / (1 / applies_per_second + 1 / deliveries_per_second)
 
 

@@ -258,7 +258,8 @@ def _requests(orders: Orders) -> Iterator[bytes]:
     if orders.ids_file is None:
         return repeat(orders.template)
     lines = Path(orders.ids_file).read_bytes().splitlines()
-    return iter([_filled(orders.template, each) for each in lines])
+    requests = [_filled(orders.template, each) for each in lines]
+    return cycle(requests) if orders.again else iter(requests)
 
 
 def _filled(template: bytes, line: bytes) -> bytes:

@@ -36,6 +36,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     template: bytes
     """The request; `{id}` in it is replaced by an id that no other request has, `{token}` by what follows the id."""
     ids_file: str | None = None
+    again: bool = False
+    """Whether the ids are gone through more than once."""
     sent_file: str | None = None
     """Where to leave the moments at which the requests were meant to be sent."""
     expected_status: int
@@ -114,8 +116,13 @@ def read_sent(path: Path) -> array[int]:
     return moments
 
 
-def run_load(orders: Orders, ids: Sequence[str] = (), *, sent_file: Path | None = None) -> Window:
-    """Run a generator to its end. Raises LoadFailed when any answer was not as expected."""
+def run_load(
+    orders: Orders, ids: Sequence[str] = (), *, sent_file: Path | None = None, again: bool = False
+) -> Window:
+    """Run a generator to its end. Raises LoadFailed when any answer was not as expected.
+
+    `again`: ids may be used as often as there is time. Otherwise the window ends with the last of them.
+    """
     with tempfile.TemporaryDirectory(prefix="leadline-bench-") as directory:
         ids_path = Path(directory) / "ids"
         ids_path.write_text("\n".join(ids))
@@ -123,6 +130,7 @@ def run_load(orders: Orders, ids: Sequence[str] = (), *, sent_file: Path | None 
             orders,
             ids_file=str(ids_path) if ids else None,
             sent_file=str(sent_file) if sent_file else None,
+            again=again,
         )
         orders_path = Path(directory) / "orders"
         orders_path.write_bytes(msgspec.json.encode(orders))

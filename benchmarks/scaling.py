@@ -42,9 +42,10 @@ class Company:
             expected_status=201,
             watched=self.on.made.watched,
         )
+        self.on.hold()
         window = run_load(orders, scene.live_call_ids)
         scene.take(window.requests_sent)
-        self.on.pending += window.requests_sent
+        self.on.drop_pending()
         return window
 
 

@@ -20,7 +20,7 @@ from leadline.store.migrating import migrate
 from leadline.store.outcomes import get_outcome
 from leadline.wiring import provision_workspace, write_once
 
-AGENTS = 50
+AGENTS = 5
 NOTE = "Asked for the spring prices, wants a call back on Thursday."
 
 
@@ -45,23 +45,27 @@ class Scene:
     def authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 
-    def apply_request(self) -> bytes:
-        """The template of an apply: `{id}` is the call, and its key."""
+    def apply_request(self, *, token: str | None = None) -> bytes:
+        """The template of an apply: `{id}` is the call, and its key. `token` is instead of the workspace's own."""
         body = f'{{"outcome_id": "{self.outcome_id}", "note": "{NOTE}"}}'.encode()
-        headers = {**self.authorization, "Idempotency-Key": "bench-{id}"}
+        headers = {"Authorization": f"Bearer {token or self.token}", "Idempotency-Key": "bench-{id}"}
         return request("POST", "/phone-system/calls/{id}/outcomes", headers=headers, body=body)
 
     def want_live_calls(self, count: int) -> None:
         """Have at least so many live calls, each with a contact of its own."""
-        missing = count - len(self.live_call_ids)
-        if missing <= 0:
-            return
+        contacts, calls = self.more_live_calls(count)
+        if calls:
+            bulk.insert(self.database_url, [("contacts", contacts), ("calls", calls)])
+
+    def more_live_calls(self, count: int) -> tuple[list[ContactRow], list[CallRow]]:
+        """The rows that are missing for so many; whoever asks inserts them."""
+        missing = max(0, count - len(self.live_call_ids))
         numbers = range(self.contacts_made, self.contacts_made + missing)
         self.contacts_made += missing
         contacts = {new_id(): f"+1{2_000_000_000 + number}" for number in numbers}
         calls = [self._call(contact_id, number) for contact_id, number in contacts.items()]
-        bulk.insert(self.database_url, [("contacts", self._contacts(contacts)), ("calls", calls)])
         self.live_call_ids += [call.call_id for call in calls]
+        return list(self._contacts(contacts)), calls
 
     def take(self, count: int) -> list[str]:
         """Take the first live calls out: they are used up."""
