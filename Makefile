@@ -14,12 +14,15 @@ LEADLINE_TEST_CHROMIUM ?=
 SECONDS ?= 60
 SEED ?= 7
 ENGINE ?= both
+# For make bench: what of it (apply, read, deliver, grow, processes, all), how often each is measured, and more.
+PART ?= all
+RUNS ?= 5
 export PYTHON LEADLINE_TEST_CHROMIUM
 
 BIN := .venv/bin
 SET_UP := pyproject.toml scripts/set-up
 
-.PHONY: help run check test chaos format lock clean
+.PHONY: help run check test chaos bench format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -42,6 +45,9 @@ test: .venv/dev.stamp ## All tests, on SQLite, PostgreSQL and Chromium
 chaos: .venv/dev.stamp ## Kill, cut and starve it for SECONDS (60) by SEED (7), and count what it lost
 	@exec $(BIN)/python -m chaos --seconds "$(SECONDS)" --seed "$(SEED)" --engine "$(ENGINE)"
 
+bench: .venv/dev.stamp ## Measure speed as ratios within one run; PART (all), RUNS (5), tables here and in bench.json
+	@exec $(BIN)/python -m benchmarks "$(PART)" --runs "$(RUNS)" --engine "$(ENGINE)" $(ARGS)
+
 format: .venv/dev.stamp ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
@@ -57,7 +63,7 @@ lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml, with hashes, in
 
 clean: ## Remove the virtual environment and the caches, not var/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
-	find src tests chaos -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests chaos benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A virtual environment knows its place by heart: in a copied or moved folder it would run the code of the old one.
 ifneq ($(shell cat .venv/place 2>/dev/null),$(CURDIR))

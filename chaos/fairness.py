@@ -25,8 +25,7 @@ from leadline.clock import Clock
 from leadline.ids import new_id
 from leadline.settings import Settings
 from leadline.store.database import Tx
-from leadline.store.deliveries import DeliveryRow
-from leadline.store.rows import insertion, values_of
+from leadline.store.deliveries import DeliveryRow, insert_deliveries
 from leadline.wiring import opened
 from postgres import start_postgres
 
@@ -40,7 +39,6 @@ WARM_UP_SECONDS = 1.0
 APPLIES_PER_SECOND = 25.0
 RECEIPT_SECONDS_MAX = 20.0
 _CHUNK = 5_000
-_INSERT = insertion("deliveries", DeliveryRow)
 
 
 class Inbox:
@@ -194,7 +192,7 @@ async def _fill(scenario: str, arm: Arm, inbox: Inbox) -> None:
 
 def _inserting(rows: Sequence[DeliveryRow]) -> Callable[[Tx], Awaitable[None]]:
     async def insert(tx: Tx) -> None:
-        await tx.run_many(_INSERT, [values_of(row) for row in rows])
+        await insert_deliveries(tx, rows)
 
     return insert
 

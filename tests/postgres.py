@@ -106,6 +106,11 @@ class OwnPostgresServer(PostgresServer):
         self._supervisor = supervisor
         self._await_ready()
 
+    @property
+    def supervisor_pid(self) -> int:
+        """The process whose only child is PostgreSQL's first."""
+        return self._supervisor.pid
+
     def restart(self, *, crash: bool = False) -> None:
         assert self._supervisor.stdin is not None
         self._supervisor.stdin.write("crash\n" if crash else "restart\n")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 PREFIX = "LEADLINE_"
 CONFIG_VARIABLE = "LEADLINE_CONFIG"
@@ -25,6 +26,7 @@ class Settings:
     database_url: str = "sqlite:///leadline.db"
     host: str = "127.0.0.1"
     port: int = 8080
+    public_url: str = ""
     webhook_allow_cidrs: str = ""
     webhook_require_https: bool = False
     webhook_retry_schedule: str = ""
@@ -43,6 +45,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check(0 <= self.port <= 65535, "port", "must be 0-65535")
+        _check(_is_public_url(self.public_url), "public_url", "must be like https://calls.example.com")
         _check(1 <= self.webhook_timeout_seconds <= 30, "webhook_timeout_seconds", "must be 1-30")
         _check(self.log_format in ("text", "json"), "log_format", "must be text or json")
         _check(
@@ -60,6 +63,19 @@ class Settings:
 def _check(holds: bool, name: str, problem: str) -> None:
     if not holds:
         raise InvalidSetting(f"{name} {problem}")
+
+
+def _is_public_url(url: str) -> bool:
+    """Empty, or an origin: the console's cookies and links are made for it."""
+    if not url:
+        return True
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    rest = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not rest
 
 
 def load_settings(

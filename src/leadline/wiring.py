@@ -35,9 +35,11 @@ from leadline.store.vault import Vault
 if TYPE_CHECKING:
     from leadline.delivery.worker import Observer, Worker
     from leadline.web.auth import Authenticator
+    from leadline.web.console.app import Console
     from leadline.web.metrics import Metrics
     from leadline.web.server import Server
     from leadline.web.streams import EventStreams
+    from leadline.web.table import Context
 
 T = TypeVar("T")
 log = logging.getLogger("leadline")
@@ -155,6 +157,50 @@ def provision_token(database_url: str, workspace_id: str, scopes: Sequence[str])
     return write_once(database_url, make)
 
 
+async def first_user_link(database: Database) -> str | None:
+    """What the link for the first administrator holds, while the only workspace has no user; else None."""
+    from leadline.operations.users import make_first_link
+    from leadline.operations.workspaces import list_workspaces
+
+    async def make(tx: Tx) -> str | None:
+        rows = await list_workspaces(tx)
+        return await make_first_link(tx, rows[0].workspace_id) if len(rows) == 1 else None
+
+    return await database.write(make)
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionedUser:
+    """A user made for somebody, with what the cookie of a session of his holds."""
+
+    user_id: str
+    session: str
+
+
+def provision_user(
+    database_url: str,
+    workspace_id: str,
+    role: str,
+    *,
+    email: str,
+    name: str,
+    agent_id: str | None = None,
+    password_hash: str | None = None,
+) -> ProvisionedUser:
+    """Make a user of a workspace and sign him in, also while a server runs on the database."""
+    from leadline.operations.sessions import start_session
+    from leadline.operations.users import NewUser, create_user, get_user, set_password
+
+    async def make(tx: Tx) -> ProvisionedUser:
+        user = await create_user(tx, workspace_id, NewUser(email, name, role, agent_id))
+        if password_hash is not None:
+            await set_password(tx, workspace_id, user.user_id, password_hash)
+            user = await get_user(tx, workspace_id, user.user_id)
+        return ProvisionedUser(user.user_id, await start_session(tx, user))
+
+    return write_once(database_url, make)
+
+
 def write_once(database_url: str, work: Callable[[Tx], Awaitable[T]]) -> T:
     """One transaction on a database, from a program that has no event loop."""
 
@@ -247,6 +293,10 @@ class Runtime:
         limit = settings.rate_limit_per_minute or None
         self._authenticator = Authenticator(self.database, self.clock, per_minute_max=limit)
         self._streams = EventStreams(self.database, self._authenticator, self.metrics)
+        context = Context(
+            UrlRules(self.policy, settings.webhook_require_https),
+            webhook_timeout_seconds=round(settings.webhook_timeout_seconds),
+        )
         described = functools.cache(lambda: document(OPERATIONS, version=__version__))
         pages = Pages(
             database=self.database,
@@ -261,19 +311,37 @@ class Runtime:
             OPERATIONS,
             database=self.database,
             authenticator=self._authenticator,
-            context=Context(
-                UrlRules(self.policy, settings.webhook_require_https),
-                webhook_timeout_seconds=round(settings.webhook_timeout_seconds),
-            ),
+            context=context,
             keys_kept_ms=int(settings.idempotency_days * 86_400_000),
             metrics=self.metrics,
             pages=pages.by_path(),
             stream=self._streams.serve,
+            console=self._make_console(context),
         )
         self.server = Server(
             guarded(api), host=settings.host, port=settings.port, grace_seconds=settings.shutdown_seconds
         )
         await self.server.start()
+
+    def _make_console(self, context: Context) -> Console:
+        from leadline.web.console import PAGES
+        from leadline.web.console.app import Console
+        from leadline.web.console.live import LiveStream
+        from leadline.web.console.passwords import Passwords
+        from leadline.web.console.table import Doors
+        from leadline.web.console.throttle import Throttle
+
+        assert self._streams is not None
+        passwords = Passwords()
+        self._closers.append(passwords.close)
+        return Console(
+            PAGES,
+            database=self.database,
+            doors=Doors(self.database, passwords, Throttle()),
+            context=context,
+            public_url=self.settings.public_url,
+            stream=LiveStream(self.database, self._streams).serve,
+        )
 
     async def stop(self) -> None:
         """Stop taking work, finish what is running, give leases back, close."""
@@ -357,7 +425,6 @@ class Runtime:
         return await maintenance.prune_workspace(
             tx,
             workspace_id,
-            keys_kept_ms=int(self.settings.idempotency_days * 86_400_000),
             events_kept_ms=int(self.settings.events_kept_hours * 3_600_000),
         )
 

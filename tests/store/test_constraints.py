@@ -18,7 +18,7 @@ from leadline.store.tables import metadata
 from store.databases import NOW, Opened, insert
 
 Row = dict[str, Any]
-CONTACT, LIST, CALL, OUTCOME, ENDPOINT, DELIVERY, APPLIED = (new_id() for _ in range(7))
+CONTACT, LIST, CALL, OUTCOME, ENDPOINT, DELIVERY, APPLIED, USER = (new_id() for _ in range(8))
 URL = "https://example.com/"
 REFUSALS = (Conflict, Unavailable, asyncpg.IntegrityConstraintViolationError, driver.IntegrityError,
             asyncpg.DataError, driver.DataError)  # fmt: skip
@@ -31,7 +31,7 @@ GOOD: dict[str, Row] = {
     "tokens": {"token_id": new_id(), "token_hash": "h", "token_prefix": "ll_", "scopes": "all", "created_at": NOW},
     "webhook_secrets": {"secret_id": new_id(), "secret": "whsec_x", "created_at": NOW},
     "idempotency_keys": {"idempotency_key": "k", "fingerprint": "f", "status": 201, "body": b"{}",
-                         "created_at": NOW},
+                         "created_at": NOW, "kept_until": NOW},
     "smart_lists": {"smart_list_id": LIST, "smart_list_name": "L", "name_key": "l", "created_at": NOW,
                     "updated_at": NOW},
     "endpoints": {"endpoint_id": ENDPOINT, "webhook_url": URL, "url_hash": "u", "state": "active",
@@ -66,6 +66,13 @@ GOOD: dict[str, Row] = {
     "report_marks": {"measure": "calls", "counted_until": NOW},
     "deleted_names": {"deleted_id": new_id(), "noun": "outcome", "name": "O", "deleted_at": NOW},
     "events": {"commit_order": 1, "event_id": new_id(), "type": "call.started", "data": "{}", "at": NOW},
+    "users": {"user_id": USER, "email": "a@b.c", "email_key": "a@b.c", "name": "A", "role": "agent", "theme": "dark",
+              "shortcuts_enabled": 1, "created_at": NOW, "updated_at": NOW},
+    "user_sessions": {"session_id": new_id(), "user_id": USER, "secret_hash": "h", "user_agent": "", "created_at": NOW,
+                      "seen_at": NOW, "expires_at": NOW},
+    "user_links": {"link_id": new_id(), "user_id": USER, "secret_hash": "h", "created_at": NOW, "expires_at": NOW},
+    "audit_entries": {"entry_id": new_id(), "at": NOW, "actor_kind": "user", "actor_name": "A",
+                      "action": "user.created", "thing": "user"},
 }  # fmt: skip
 ENDED = {"ended_at": NOW, "line_result": "completed"}
 NO_DESTINATION = {"destination_type": "none"}
@@ -114,6 +121,11 @@ BAD: dict[str, list[Row]] = {
         {"state": "closed", "closed_at": NOW, "wrap_up_since": NOW + 1, **ENDED},
         {"contact_id": new_id()}, {"agent_id": "stranger"},
     ],
+    "users": [{"role": "king"}, {"theme": "pink"}, {"shortcuts_enabled": 2}, {"agent_id": ""},
+              {"agent_id": "x" * 129}, {"email": None}],
+    "user_sessions": [{"user_id": new_id()}],
+    "user_links": [{"user_id": new_id()}],
+    "audit_entries": [{"actor_kind": "ghost"}, {"actor_name": None}],
     "applied_outcomes": [{"outcome_type": "verb"}, {"call_id": new_id()}],
     "deliveries": [
         {"state": "lost"}, {"due_at": None}, {"finished_at": NOW}, {"state": "succeeded"},

@@ -12,10 +12,11 @@ from leadline.ids import NIL_ID, new_id
 from leadline.store.database import Database, Tx
 from leadline.store.events import (
     EventRow,
+    NewEventRow,
     event_position,
     events_after,
     forget_contact_of_events,
-    insert_event,
+    insert_events,
     newest_position,
     prune_events,
 )
@@ -32,9 +33,7 @@ async def opened(open_shared: Callable[[], AbstractAsyncContextManager[Opened]])
 
 async def emit(tx: Tx, workspace_id: str, name: str, *, contact_id: str | None = None) -> str:
     event_id = new_id()
-    await insert_event(
-        tx, workspace_id, event_id=event_id, event_type=name, data=f'"{name}"', contact_id=contact_id
-    )
+    await insert_events(tx, [NewEventRow(workspace_id, event_id, name, f'"{name}"', contact_id, tx.now_ms)])
     return event_id
 
 

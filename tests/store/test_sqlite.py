@@ -166,8 +166,8 @@ async def test_a_caller_who_goes_away_stops_nobody(url: str) -> None:
 
 
 FILL = statement(
-    "INSERT INTO idempotency_keys (workspace_id, idempotency_key, fingerprint, status, body, created_at)"
-    " VALUES (:workspace_id, :key, 'f', 200, zeroblob(:body_bytes), :created_at)"
+    "INSERT INTO idempotency_keys (workspace_id, idempotency_key, fingerprint, status, body, created_at, kept_until)"
+    " VALUES (:workspace_id, :key, 'f', 200, zeroblob(:body_bytes), :created_at, :created_at)"
 )
 
 

@@ -15,7 +15,7 @@ import pytest
 import leadline.store
 from leadline.domain.paging import START, START_OF_TEXT, PageRequest
 from leadline.ids import NIL_ID
-from leadline.store import calls, contacts, deliveries, smart_lists
+from leadline.store import audit, calls, contacts, deliveries, smart_lists
 from leadline.store.database import Tx
 from leadline.store.engines import Engine, Statement, translate
 from leadline.store.migrating import migrate
@@ -45,6 +45,7 @@ CROSS_WORKSPACE = {
     "workspaces._LOCK_SCHEMA": "who makes the first workspace",
     "database._PROBE": "whether the database can be written",
     "database._REVISION": "whether it is migrated",
+    "users._BY_EMAIL": "who signs in names no workspace",
     "workspaces._TOKEN_WORKSPACE": "the operator revokes by the token's id alone",
 }
 HOT_TABLES = ("calls", "applied_outcomes", "deliveries", "idempotency_keys", "memberships", "events", "attempts",
@@ -93,6 +94,7 @@ FIRST_PAGE = PageRequest(5, START)
 FILTERS: dict[str, Any] = {
     "outcome_id": NIL_ID, "call_id": NIL_ID, "contact_id": NIL_ID, "endpoint_id": NIL_ID, "smart_list_id": NIL_ID,
     "agent_id": "a", "phone_number": "+1", "q": "%x%", "since": NOW, "until": NOW,
+    "actor_id": "a", "actor_kind": "user", "action": "a", "thing": "t", "thing_id": "i",
 }  # fmt: skip
 
 
@@ -110,6 +112,8 @@ async def page_everything(tx: Tx) -> None:
         await contacts.page_of_contacts(tx, NIL_ID, FIRST_PAGE, filters)
     for filters in every_choice(deliveries._CONDITIONS):
         await deliveries.page_of_deliveries(tx, NIL_ID, FIRST_PAGE, filters)
+    for filters in every_choice(audit._CONDITIONS):
+        await audit.page_of_entries(tx, NIL_ID, FIRST_PAGE, filters)
     await calls.page_of_agents(tx, NIL_ID, PageRequest(5, START_OF_TEXT))
     await calls.page_of_applied(tx, NIL_ID, NIL_ID, FIRST_PAGE)
     await smart_lists.page_of_lists(tx, NIL_ID, FIRST_PAGE)
@@ -172,7 +176,7 @@ def test_no_mark_is_left_in_what_engines_read(name: str) -> None:
     for text in (statement.sqlite, statement.postgresql):
         assert not re.search(r"\{[a-z]", text)
     assert set(re.findall(r"\$(\d+)", statement.postgresql)) == {
-        str(number + 1) for number in range(len(statement.names))
+        str(number + 1) for number in range(len(statement.postgresql_names))
     }
 
 
@@ -224,7 +228,7 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        ("calls._FIND_APPLIED", "sqlite_autoindex_applied_outcomes_2"),
+        ("calls._APPLIED_TO", "sqlite_autoindex_applied_outcomes_2"),
         ("deliveries._CLAIM", "ix_deliveries_due"),
         ("deliveries._WORKSPACES_DUE", "ix_deliveries_due"),
         ("deliveries._ORPHANED", "ix_deliveries_leased"),
@@ -239,7 +243,7 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
         ("smart_lists._JOINED_BY", "(workspace_id=? AND contact_id=?)"),
         ("smart_lists._MEMBERS", "ix_memberships_smart_list_id_since_contact_id"),
         ("idempotency._GET", "sqlite_autoindex_idempotency_keys_1"),
-        ("idempotency._PRUNE", "ix_idempotency_keys_created_at"),
+        ("idempotency._PRUNE", "ix_idempotency_keys_kept_until"),
         (
             "reports._COUNT[outcomes]",
             "ix_applied_outcomes_applied_at (workspace_id=? AND applied_at>? AND app",
@@ -316,7 +320,7 @@ async def test_postgresql_can_answer_hot_statements_without_reading_whole_tables
         if name.partition("[")[0] in MAY_SCAN:
             continue
         await connection.execute(f"PREPARE p AS {statement.postgresql}")
-        nulls = ", ".join(["NULL"] * len(statement.names))
+        nulls = ", ".join(["NULL"] * len(statement.postgresql_names))
         rows = await connection.fetch(f"EXPLAIN EXECUTE p({nulls})" if nulls else "EXPLAIN EXECUTE p")
         await connection.execute("DEALLOCATE p")
         plan = "\n".join(row[0] for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +11,7 @@ from typing import TypeVar
 from leadline.cli.failures import Failed
 from leadline.domain.errors import Unavailable
 from leadline.ids import parse_id
+from leadline.operations.audit import Actor, ActorKind, acting
 from leadline.settings import Settings
 from leadline.store.database import Tx
 from leadline.store.engines import Engine
@@ -25,10 +27,24 @@ def transact(settings: Settings, work: Callable[[Tx], Awaitable[T]], *, create: 
     url = settings.database_url
     if not create and engine_of(url) is Engine.SQLITE and not Path(sqlite_path(url)).exists():
         raise Failed(f"there is no database at {sqlite_path(url)}; `leadline serve` or `migrate` makes one")
+
+    async def as_operator(tx: Tx) -> T:
+        with acting(operator()):
+            return await work(tx)
+
     try:
-        return write_once(url, work)
+        return write_once(url, as_operator)
     except Unavailable:
         raise Failed("the database is busy or cannot be reached; nothing was changed") from None
+
+
+def operator() -> Actor:
+    """Whoever types the command, by the name the system knows him by."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = "unknown"
+    return Actor(ActorKind.COMMAND_LINE, name=f"{name} on the command line")
 
 
 def migrate_database(settings: Settings) -> str:

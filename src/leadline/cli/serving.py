@@ -19,7 +19,7 @@ from leadline.logs import set_up_logs
 from leadline.settings import Settings
 from leadline.store.engines import Engine
 from leadline.store.migrating import engine_of
-from leadline.wiring import FirstRun, Runtime, first_run, run_until_stopped
+from leadline.wiring import FirstRun, Runtime, first_run, first_user_link, run_until_stopped
 
 DEFAULTS = Settings()
 
@@ -74,6 +74,7 @@ async def _serving(receiver: SampleReceiver | None, runtime: Runtime) -> None:
     else:
         first = await start_dev(runtime, receiver, server.port)
     _print_welcome(server.url, first, runtime.settings)
+    _print_link(await first_user_link(runtime.database), server.url, runtime.settings)
     if receiver is not None:
         _print_dev(receiver, server.url, runtime.settings)
     if runtime.settings.ready_file:
@@ -92,6 +93,14 @@ def _print_welcome(url: str, first: FirstRun | None, settings: Settings) -> None
     kept = token_file(settings) if settings.dev else None
     if kept is not None:
         print(f"(--dev has kept it in {kept} for `leadline simulate`.)\n", flush=True)
+
+
+def _print_link(link: str | None, url: str, settings: Settings) -> None:
+    if link is None:
+        return
+    address = f"{settings.public_url.rstrip('/') or url}/link/{link}"
+    print("The console has no user yet. This link makes its first administrator, once, within 15 minutes")
+    print(f"(`leadline user link` gives another):\n\n  {style(address, 'bold')}\n", flush=True)
 
 
 def _print_dev(receiver: SampleReceiver, url: str, settings: Settings) -> None:

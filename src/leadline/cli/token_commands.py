@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
 from cyclopts import Parameter
@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from leadline.cli.failures import Failed, UsageError
 from leadline.cli.flags import AsJson, Config, DatabaseUrl
 from leadline.clock import Clock, iso_or_none
-from leadline.settings import Settings, load_settings
+from leadline.settings import load_settings
 
 if TYPE_CHECKING:
     from leadline.domain.access import Scope
@@ -44,12 +44,13 @@ def create(
     """Make a token and print it: it is shown this once, and only its hash is kept."""
     from leadline.cli.databases import transact
     from leadline.cli.printing import print_json
+    from leadline.cli.workspace_choice import workspace_id_of
     from leadline.operations.workspaces import create_token
 
     chosen, label = _scopes(scopes), _checked_name(name)
     expires_at = _expires_at(expires_days)
     settings = load_settings({"database_url": database}, file=config)
-    workspace_id = _workspace_id(settings, workspace)
+    workspace_id = workspace_id_of(settings, workspace)
     made = transact(
         settings, lambda tx: create_token(tx, workspace_id, chosen, name=label, expires_at=expires_at)
     )
@@ -110,17 +111,18 @@ def list_(
     """List a workspace's tokens; of each only how its secret begins."""
     from leadline.cli.databases import transact
     from leadline.cli.printing import print_json, print_table
+    from leadline.cli.workspace_choice import workspace_id_of
     from leadline.domain.access import Scope
-    from leadline.operations.workspaces import get_workspace, list_tokens
+    from leadline.operations.workspaces import get_workspace, list_tokens, token_view
 
     settings = load_settings({"database_url": database}, file=config)
-    workspace_id = _workspace_id(settings, workspace)
+    workspace_id = workspace_id_of(settings, workspace)
 
     async def read(tx: Tx) -> list[TokenRow]:
         await get_workspace(tx, workspace_id)
         return await list_tokens(tx, workspace_id)
 
-    rows = [_shown(row) for row in transact(settings, read)]
+    rows = [token_view(row) for row in transact(settings, read)]
     if json_:
         print_json({"tokens": rows})
     else:
@@ -164,31 +166,3 @@ def revoke(
         print_json({"token_id": found})
     else:
         print(f"Token {found} was revoked.")
-
-
-def _workspace_id(settings: Settings, named: str | None) -> str:
-    """The workspace that is meant. Raises Failed, or UsageError when it must be named."""
-    from leadline.cli.databases import require_id, transact
-    from leadline.operations.workspaces import list_workspaces
-
-    if named is not None:
-        return require_id(named, "workspace")
-    rows = transact(settings, list_workspaces)
-    if not rows:
-        raise Failed("there is no workspace yet; `leadline workspace create NAME` makes one")
-    if len(rows) > 1:
-        raise UsageError("there are several workspaces: name one with --workspace (see `workspace list`)")
-    return rows[0].workspace_id
-
-
-def _shown(row: TokenRow) -> dict[str, Any]:
-    return {
-        "token_id": row.token_id,
-        "prefix": row.token_prefix,
-        "name": row.name,
-        "scopes": row.scopes.split(),
-        "created_at": iso_or_none(row.created_at),
-        "last_used_at": iso_or_none(row.last_used_at),
-        "expires_at": iso_or_none(row.expires_at),
-        "revoked_at": iso_or_none(row.revoked_at),
-    }

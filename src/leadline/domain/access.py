@@ -1,10 +1,10 @@
-"""Who may do what: scopes and the shape of a token (contract § 2). Pure."""
+"""Who may do what: scopes of tokens (contract § 2), roles of users, and how their secrets look. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +28,7 @@ ALL_SCOPES = frozenset(Scope)
 
 # The workspace comes first in a token, so that looking it up names one workspace, as every query does.
 _TOKEN = re.compile(r"ll_([0-9a-f]{32})_([0-9A-Za-z_-]{43})", re.ASCII)
+_SECRET = re.compile(r"([0-9a-f]{32})\.([0-9A-Za-z_-]{43})", re.ASCII)
 TOKEN_PREFIX_CHARACTERS = 12
 
 
@@ -44,6 +45,53 @@ class Principal:
     scopes: frozenset[Scope]
     region: str
     outcomes_enabled: bool
+    token_name: str = ""
+
+
+class Role(StrEnum):
+    """What a user of the console is."""
+
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"
+    ADMINISTRATOR = "administrator"
+
+
+class Permission(StrEnum):
+    """What somebody may do in the console."""
+
+    PROFILE = "profile"
+    DESK = "desk"
+    CALLS = "calls"
+    CONTACTS = "contacts"
+    LISTS = "lists"
+    DELIVERIES = "deliveries"
+    REPORTS = "reports"
+    OUTCOMES = "outcomes"
+    ENDPOINTS = "endpoints"
+    WORKSPACE = "workspace"
+    TOKENS = "tokens"
+    USERS = "users"
+    AUDIT = "audit"
+
+
+_OF_AGENTS = frozenset({Permission.PROFILE, Permission.DESK})
+_OF_SUPERVISORS = _OF_AGENTS | {
+    Permission.CALLS,
+    Permission.CONTACTS,
+    Permission.LISTS,
+    Permission.DELIVERIES,
+    Permission.REPORTS,
+}
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    # An agent sees his own desk: his own calls, and the contact that he talks to.
+    Role.AGENT: _OF_AGENTS,
+    Role.SUPERVISOR: _OF_SUPERVISORS,
+    Role.ADMINISTRATOR: frozenset(Permission),
+}
+
+
+def may(role: Role, permission: Permission) -> bool:
+    return permission in PERMISSIONS[role]
 
 
 def parse_scopes(names: Iterable[str]) -> frozenset[Scope]:
@@ -76,9 +124,21 @@ def format_token(workspace_id: str, secret: str) -> str:
 def workspace_of(token: str) -> str | None:
     """The workspace that a token names; None when it is no token of ours."""
     found = _TOKEN.fullmatch(token)
-    if found is None:
-        return None
-    digits = found[1]
+    return None if found is None else _dashed(found[1])
+
+
+def format_secret(workspace_id: str, secret: str) -> str:
+    """What a session's cookie and a one-use link hold, out of 43 characters of base64url."""
+    return f"{workspace_id.replace('-', '')}.{secret}"
+
+
+def workspace_of_secret(text: str) -> str | None:
+    """The workspace that a session's cookie or a link names; None when it is none of ours."""
+    found = _SECRET.fullmatch(text)
+    return None if found is None else _dashed(found[1])
+
+
+def _dashed(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 

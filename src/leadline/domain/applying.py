@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -28,7 +29,7 @@ class ApplyFacts:
     destination: Destination
     has_contact: bool
     joined: frozenset[str]
-    existing_lists: frozenset[str]
+    existing_lists: AbstractSet[str]
     has_webhook: bool
 
 

@@ -40,9 +40,26 @@ def normalised_number(text: str, region: str) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+@lru_cache(maxsize=4096)
+def displayed_number(number: str | None) -> str:
+    """A number in E.164 as people write it (`+1 555-555-0100`); a dash for none."""
+    if number is None:
+        return "-"
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
 def is_region(region: str) -> bool:
     """Whether phone numbers can be read as dialled there: an upper-case ISO 3166 code that the library knows."""
     return region in phonenumbers.SUPPORTED_REGIONS
+
+
+def regions() -> list[str]:
+    """Every region that `is_region` knows, in order."""
+    return sorted(phonenumbers.SUPPORTED_REGIONS)
 
 
 def contact_problems(fields: Mapping[str, Any]) -> list[Problem]:

@@ -116,6 +116,11 @@ class ReplayNotFound(NotFound):
     noun = "replay"
 
 
+class UserNotFound(NotFound):
+    # Users live in the console and on the command line; the contract has no code of their own for them.
+    noun = "user"
+
+
 class MethodNotAllowed(LeadlineError):
     code = "method_not_allowed"
 
@@ -181,6 +186,19 @@ class SmartListInUse(LeadlineError):
 
 class ContactExists(LeadlineError):
     code = "contact_exists"
+
+
+class UserExists(LeadlineError):
+    """Another user of the workspace has this address, or works as this agent."""
+
+    code = "user_exists"
+
+
+class LastAdministrator(LeadlineError):
+    code = "last_administrator"
+
+    def __init__(self) -> None:
+        super().__init__("A workspace needs an administrator: make somebody else one first.")
 
 
 class LimitReached(LeadlineError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from leadline.domain.errors import (
 from leadline.domain.paging import PageRequest, Position, cut_page
 from leadline.ids import new_id
 from leadline.operations.contacts import contact_for_number, require_number
-from leadline.operations.events import EventType, emit_call
+from leadline.operations.events import EventType, call_event, emit
 from leadline.operations.views import agent_view, call_view
 from leadline.store import calls as store
 from leadline.store import contacts, outcomes, workspaces
@@ -74,9 +74,8 @@ async def start_call(tx: Tx, workspace_id: str, new: NewCall) -> tuple[CallAnswe
         known = await store.call_by_external_id(tx, workspace_id, new.external_id)
         assert known is not None
         return await _answer(tx, known), False
-    await emit_call(tx, EventType.CALL_STARTED, row)
-    if row.state == CallState.LIVE:
-        await emit_call(tx, EventType.CALL_ANSWERED, row)
+    happened = [EventType.CALL_STARTED, *([EventType.CALL_ANSWERED] if row.state == CallState.LIVE else [])]
+    await _emit(tx, row, happened)
     return CallAnswer(call=call_view(row, ())), True
 
 
@@ -87,8 +86,8 @@ async def answer_call(tx: Tx, workspace_id: str, call_id: str) -> CallAnswer:
     if state != row.state:
         answered_at = max(tx.now_ms, row.started_at)
         row = msgspec.structs.replace(row, state=state.value, answered_at=answered_at)
-        await store.update_call(tx, row)
-        await emit_call(tx, EventType.CALL_ANSWERED, row)
+        await store.update_calls(tx, [row])
+        await _emit(tx, row, [EventType.CALL_ANSWERED])
     return await _answer(tx, row)
 
 
@@ -112,10 +111,9 @@ async def end_call(
         wrap_up_since=tx.now_ms if end.state is CallState.WRAP_UP else None,
         closed_at=tx.now_ms if end.state is CallState.CLOSED else None,
     )
-    await store.update_call(tx, row)
-    await emit_call(tx, EventType.CALL_ENDED, row)
-    if end.state is CallState.CLOSED:
-        await emit_call(tx, EventType.CALL_CLOSED, row)
+    await store.update_calls(tx, [row])
+    closes = end.state is CallState.CLOSED
+    await _emit(tx, row, [EventType.CALL_ENDED, *([EventType.CALL_CLOSED] if closes else [])])
     return await _answer(tx, row)
 
 
@@ -123,11 +121,20 @@ async def close_call(tx: Tx, row: CallRow) -> CallRow:
     """Out of wrap-up, or as closed as it was."""
     if row.state == CallState.CLOSED:
         return row
-    # A clock that stepped back must not make it close before it waited.
-    row = msgspec.structs.replace(row, state="closed", closed_at=max(tx.now_ms, row.wrap_up_since or 0))
-    await store.update_call(tx, row)
-    await emit_call(tx, EventType.CALL_CLOSED, row)
+    row = closed(row, tx.now_ms)
+    await store.update_calls(tx, [row])
+    await _emit(tx, row, [EventType.CALL_CLOSED])
     return row
+
+
+def closed(row: CallRow, now_ms: int) -> CallRow:
+    """The call as it is once it is closed. When its wrap-up began stays: reports tell by it how long it took."""
+    # A clock that stepped back must not make it close before it waited.
+    return msgspec.structs.replace(row, state="closed", closed_at=max(now_ms, row.wrap_up_since or 0))
+
+
+async def _emit(tx: Tx, row: CallRow, happened: Sequence[EventType]) -> None:
+    await emit(tx, row.workspace_id, [call_event(each, row) for each in happened])
 
 
 async def get_call(tx: Tx, workspace_id: str, call_id: str) -> CallAnswer:

@@ -16,6 +16,7 @@ from leadline.domain.errors import (
 )
 from leadline.domain.paging import PageRequest, Position, cut_page
 from leadline.ids import new_id
+from leadline.operations import audit
 from leadline.operations.views import (
     contact_view,
     history_of_applied,
@@ -54,7 +55,7 @@ async def list_contacts(
             raise SmartListNotFound
         filters["smart_list_id"] = smart_list_id
     if q is not None:
-        filters["q"] = _like_pattern(q)
+        filters["q"] = search_pattern(q)
     rows = await store.page_of_contacts(tx, workspace_id, page, filters)
     rows, next_cursor = cut_page(rows, page, lambda row: Position(row.created_at, row.contact_id))
     joined = await smart_lists.joined_by(tx, workspace_id, [row.contact_id for row in rows])
@@ -129,6 +130,14 @@ async def change_contact(
         updated_at=max(tx.now_ms, old.updated_at),
     )
     await store.update_contact(tx, row)
+    await audit.record(
+        tx,
+        workspace_id,
+        "contact.changed",
+        contact_id,
+        before=contact_view(old, ()),
+        after=contact_view(row, ()),
+    )
     return await get_contact(tx, workspace_id, contact_id)
 
 
@@ -141,6 +150,8 @@ async def erase_contact(tx: Tx, workspace_id: str, contact_id: str) -> ContactDe
     await events.forget_contact_of_events(tx, workspace_id, contact_id)
     await _leave_lists(tx, workspace_id, contact_id)
     await store.delete_contact(tx, workspace_id, contact_id)
+    await audit.forget(tx, workspace_id, "contact", contact_id)
+    await audit.record(tx, workspace_id, "contact.erased", contact_id)
     return ContactDeleted(contact_id=contact_id)
 
 
@@ -251,6 +262,7 @@ def _trimmed(text: str | None) -> str | None:
     return None if text is None else text.strip()
 
 
-def _like_pattern(text: str) -> str:
+def search_pattern(text: str) -> str:
+    """What `?q=` looks for, as the store takes it."""
     escaped = text.strip().casefold().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

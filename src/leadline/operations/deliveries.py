@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from leadline.domain.deliveries import DeliveryState
 from leadline.domain.errors import DeliveryNotFound, InvalidRequest
 from leadline.domain.paging import PageRequest, Position, cut_page
+from leadline.operations import audit
 from leadline.operations.views import delivery_summary_view, delivery_view
 from leadline.store import deliveries as store
 from leadline.store.database import Signal, Tx
@@ -30,9 +31,15 @@ class NewDelivery:
     contact_id: str | None = None
 
 
-async def make_delivery(tx: Tx, workspace_id: str, new: NewDelivery) -> None:
-    """Due at once; it goes out after the commit."""
-    row = DeliveryRow(
+async def make_deliveries(tx: Tx, workspace_id: str, new: Sequence[NewDelivery]) -> None:
+    """Due at once; they go out after the commit."""
+    if new:
+        await store.insert_deliveries(tx, [_row(tx, workspace_id, each) for each in new])
+        tx.signal(Signal.DELIVERIES, workspace_id)
+
+
+def _row(tx: Tx, workspace_id: str, new: NewDelivery) -> DeliveryRow:
+    return DeliveryRow(
         workspace_id=workspace_id,
         delivery_id=new.delivery_id,
         endpoint_id=new.endpoint_id,
@@ -52,8 +59,6 @@ async def make_delivery(tx: Tx, workspace_id: str, new: NewDelivery) -> None:
         created_at=tx.now_ms,
         finished_at=None,
     )
-    await store.insert_delivery(tx, row)
-    tx.signal(Signal.DELIVERIES, workspace_id)
 
 
 async def list_deliveries(
@@ -83,13 +88,22 @@ async def retry_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> Deliver
     else:
         # It is on its way this moment: sending it beside itself would make a duplicate.
         await store.restart_schedule(tx, workspace_id, delivery_id)
+    await audit.record(
+        tx,
+        workspace_id,
+        "delivery.retried",
+        delivery_id,
+        before={"state": row.state, "error": row.last_error},
+    )
     return await get_delivery(tx, workspace_id, delivery_id)
 
 
 async def cancel_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> DeliveryAnswer:
     """End one that is pending; one that has ended stays as it is."""
-    await _require(tx, workspace_id, delivery_id)
-    await store.cancel_delivery(tx, workspace_id, delivery_id)
+    row = await _require(tx, workspace_id, delivery_id)
+    if await store.cancel_delivery(tx, workspace_id, delivery_id):
+        before = {"state": row.state, "error": row.last_error}
+        await audit.record(tx, workspace_id, "delivery.canceled", delivery_id, before=before)
     return await get_delivery(tx, workspace_id, delivery_id)
 
 

@@ -20,7 +20,7 @@ from leadline.domain.endpoints import (
     room,
 )
 from leadline.domain.schedule import next_wait_ms
-from leadline.operations.events import EventType, emit
+from leadline.operations.events import EventType, NewEvent, emit
 from leadline.operations.workspaces import signing_secrets
 from leadline.store import deliveries as store
 from leadline.store import endpoints
@@ -158,7 +158,7 @@ async def _without_spent(
         if row.schedule_step > request.attempts_max:
             await store.exhaust_delivery(tx, workspace_id, row.delivery_id, request.lease_id)
             data = {"delivery_id": row.delivery_id, "state": "exhausted", "error": None, "status": None}
-            await emit(tx, workspace_id, EventType.DELIVERY_FAILED, data)
+            await emit(tx, workspace_id, [NewEvent(EventType.DELIVERY_FAILED, data)])
     return [row for row in taken if row.schedule_step <= request.attempts_max]
 
 
@@ -251,7 +251,7 @@ def _reason_to_disable(
 
 async def _tell_disabled(tx: Tx, row: EndpointRow) -> None:
     data = {"endpoint_id": row.endpoint_id, "reason": row.state_reason}
-    await emit(tx, row.workspace_id, EventType.ENDPOINT_DISABLED, data)
+    await emit(tx, row.workspace_id, [NewEvent(EventType.ENDPOINT_DISABLED, data)])
 
 
 async def renew_leases(
@@ -325,4 +325,4 @@ async def _tell(tx: Tx, row: DeliveryRow, attempted: Attempted, *, pending: bool
         "error": attempted.error,
         "duration_ms": attempted.duration_ms,
     }
-    await emit(tx, row.workspace_id, event, data, contact_id=row.contact_id)
+    await emit(tx, row.workspace_id, [NewEvent(event, data, contact_id=row.contact_id)])

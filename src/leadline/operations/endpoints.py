@@ -12,7 +12,8 @@ from leadline.domain.errors import EndpointNotFound
 from leadline.domain.paging import PageRequest, Position, cut_page
 from leadline.domain.webhooks import Event, EventCall, EventOutcome, Scope, payload
 from leadline.ids import NIL_ID, new_id
-from leadline.operations.deliveries import NewDelivery, get_delivery, make_delivery
+from leadline.operations import audit
+from leadline.operations.deliveries import NewDelivery, get_delivery, make_deliveries
 from leadline.operations.views import endpoint_view
 from leadline.store import endpoints as store
 from leadline.store import workspaces
@@ -52,6 +53,7 @@ async def change_endpoint(
     row = await store.lock_endpoint(tx, workspace_id, endpoint_id)
     if row is None:
         raise EndpointNotFound
+    before = _settings_of(row)
     state = changes.get("state", row.state)
     if state != row.state:
         row = msgspec.structs.replace(row, state_reason=None if state == "active" else "Set by request.")
@@ -61,6 +63,9 @@ async def change_endpoint(
         row = msgspec.structs.replace(row, bucket_tokens=None, bucket_at=None)
     row = msgspec.structs.replace(row, **changes, updated_at=max(tx.now_ms, row.updated_at))
     await store.update_endpoint(tx, row)
+    await audit.record(
+        tx, workspace_id, "endpoint.changed", endpoint_id, before=before, after=_settings_of(row)
+    )
     tx.signal(Signal.DELIVERIES, workspace_id)
     return EndpointAnswer(endpoint=(await _views(tx, workspace_id, [row], timeout_seconds))[0])
 
@@ -78,8 +83,17 @@ async def send_test(tx: Tx, workspace_id: str, endpoint_id: str) -> DeliveryAnsw
         webhook_url=row.webhook_url,
         payload=_sample(tx, workspace_id, workspace.organization_id),
     )
-    await make_delivery(tx, workspace_id, sample)
+    await make_deliveries(tx, workspace_id, [sample])
+    await audit.record(
+        tx, workspace_id, "endpoint.tested", endpoint_id, after={"delivery_id": sample.delivery_id}
+    )
     return await get_delivery(tx, workspace_id, sample.delivery_id)
+
+
+def _settings_of(row: EndpointRow) -> dict[str, Any]:
+    """What of an endpoint people set, for the audit log."""
+    names = ("webhook_url", "state", "max_concurrency", "rate_limit_per_second", "timeout_seconds")
+    return {name: getattr(row, name) for name in names}
 
 
 def _sample(tx: Tx, workspace_id: str, organization_id: str) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from leadline.clock import iso_from_ms
 from leadline.domain.limits import PAGE_DEFAULT
@@ -12,11 +16,12 @@ from leadline.ids import NIL_ID, new_id
 from leadline.store import events as store
 from leadline.store.calls import AppliedRow, CallRow
 from leadline.store.database import Signal, Tx
-from leadline.store.events import EventRow
+from leadline.store.events import EventRow, NewEventRow
 from leadline.wire.events import EventsAnswer, EventView
 
 Position = tuple[int, str]
 BEGINNING: Position = (-1, NIL_ID)
+_encode = msgspec.json.Encoder().encode
 
 
 class EventType(StrEnum):
@@ -31,17 +36,40 @@ class EventType(StrEnum):
     ENDPOINT_DISABLED = "endpoint.disabled"
 
 
-async def emit(
-    tx: Tx, workspace_id: str, event: EventType, data: dict[str, Any], *, contact_id: str | None = None
-) -> None:
-    """Write an event. `data` names things by their ids: who may not see a contact learns nothing of him here."""
-    await store.insert_event(
-        tx, workspace_id, event_id=new_id(), event_type=event, data=json.dumps(data), contact_id=contact_id
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to be written.
+
+    `data` names things by their ids: who may not see a contact learns nothing of him here.
+    """
+
+    type: EventType
+    data: Mapping[str, Any]
+    contact_id: str | None = None
+
+
+async def emit(tx: Tx, workspace_id: str, events: Sequence[NewEvent]) -> None:
+    """Write events, in their order."""
+    if not events:
+        return
+    await store.insert_events(
+        tx,
+        [
+            NewEventRow(
+                workspace_id=workspace_id,
+                event_id=new_id(),
+                type=event.type.value,
+                data=_encode(event.data).decode(),
+                contact_id=event.contact_id,
+                at=tx.now_ms,
+            )
+            for event in events
+        ],
     )
     tx.signal(Signal.EVENTS, workspace_id)
 
 
-async def emit_call(tx: Tx, event: EventType, call: CallRow) -> None:
+def call_event(event: EventType, call: CallRow) -> NewEvent:
     data = {
         "call_id": call.call_id,
         "state": call.state,
@@ -51,10 +79,10 @@ async def emit_call(tx: Tx, event: EventType, call: CallRow) -> None:
         "line_result": call.line_result,
         "disposition_required": call.state == "wrap_up",
     }
-    await emit(tx, call.workspace_id, event, data, contact_id=call.contact_id)
+    return NewEvent(event, data, contact_id=call.contact_id)
 
 
-async def emit_applied(tx: Tx, applied: AppliedRow) -> None:
+def applied_event(applied: AppliedRow) -> NewEvent:
     data = {
         "applied_id": applied.applied_id,
         "call_id": applied.call_id,
@@ -66,7 +94,7 @@ async def emit_applied(tx: Tx, applied: AppliedRow) -> None:
         "delivery_id": applied.delivery_id,
         "error_message": applied.error_message,
     }
-    await emit(tx, applied.workspace_id, EventType.OUTCOME_APPLIED, data, contact_id=applied.contact_id)
+    return NewEvent(EventType.OUTCOME_APPLIED, data, contact_id=applied.contact_id)
 
 
 async def position_after(tx: Tx, workspace_id: str, event_id: str | None) -> Position:

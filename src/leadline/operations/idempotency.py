@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from leadline.domain.errors import IdempotencyKeyInUse, IdempotencyKeyReused
+import msgspec
+
+from leadline.domain.errors import IdempotencyKeyInUse, IdempotencyKeyReused, LeadlineError
 from leadline.store import idempotency as store
 from leadline.store.database import LockTimeout, Tx
-from leadline.store.idempotency import StoredAnswer
+from leadline.store.idempotency import ClaimRow, FilledRow, KeyRow, StoredAnswer
+
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +38,89 @@ class EncodedAnswer:
 
 def fingerprint(method: str, path: str, query: str, body: object) -> str:
     """What a request is, however it is written: spaces and the order of keys do not matter."""
-    text = json.dumps([method, path, query, body], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_encode_sorted([method, path, query, body])).hexdigest()
+
+
+Answers = list[EncodedAnswer | LeadlineError]
+
+
+async def perform_together(
+    tx: Tx,
+    wanted: Sequence[Keyed | None],
+    effect: Callable[[Tx, Sequence[int]], Awaitable[Sequence[EncodedAnswer | LeadlineError]]],
+) -> Answers:
+    """Answer requests of one workspace, each under its key: what is stored, or what `effect` answers now.
+
+    `effect` is given the positions of those that are to be carried out. A refusal leaves its key free.
+    """
+    keys = [keyed for keyed in wanted if keyed is not None]
+    stored = await _claim(tx, keys)
+    todo = [at for at, keyed in enumerate(wanted) if keyed is None or keyed.key not in stored]
+    done = dict(zip(todo, await effect(tx, todo) if todo else (), strict=True))
+    await _fill(tx, [(wanted[at], answer) for at, answer in done.items()])
+    return [
+        done[at] if keyed is None or keyed.key not in stored else _replay(stored[keyed.key], keyed)
+        for at, keyed in enumerate(wanted)
+    ]
 
 
 async def perform_once(
     tx: Tx, keyed: Keyed, effect: Callable[[Tx], Awaitable[EncodedAnswer]]
 ) -> EncodedAnswer:
-    """Run `effect` under its key, or answer with what is stored. Raises IdempotencyKeyReused.
+    """Run `effect` under its key, or answer with what is stored. Raises IdempotencyKeyReused, IdempotencyKeyInUse.
 
-    A refusal raised by `effect` takes the claim away with it, so the key stays free.
+    A refusal raised by `effect` takes the whole transaction with it, the key too.
     """
-    kept_since = tx.now_ms - keyed.kept_ms
-    try:
-        claimed = await store.claim_key(tx, keyed.workspace_id, keyed.key, keyed.fingerprint, kept_since)
-    except LockTimeout:
-        raise IdempotencyKeyInUse from None
-    if not claimed:
-        stored = await store.get_answer(tx, keyed.workspace_id, keyed.key, kept_since)
-        assert stored is not None  # it is what the claim collided with
-        return _replay(stored, keyed)
-    answer = await effect(tx)
-    await store.fill_answer(tx, keyed.workspace_id, keyed.key, answer.status, answer.body, answer.etag)
-    return answer
+
+    async def alone(tx: Tx, _: Sequence[int]) -> Sequence[EncodedAnswer]:
+        return [await effect(tx)]
+
+    return _or_raise(*await perform_together(tx, [keyed], alone))
 
 
 async def replay_of(tx: Tx, keyed: Keyed) -> EncodedAnswer | None:
     """What is stored under a key, without claiming it. Raises IdempotencyKeyReused."""
-    stored = await store.get_answer(tx, keyed.workspace_id, keyed.key, tx.now_ms - keyed.kept_ms)
-    return None if stored is None else _replay(stored, keyed)
+    stored = await store.stored_answers(tx, keyed.workspace_id, [keyed.key])
+    return _or_raise(_replay(stored[keyed.key], keyed)) if stored else None
 
 
-def _replay(stored: StoredAnswer, keyed: Keyed) -> EncodedAnswer:
+async def _claim(tx: Tx, keys: Sequence[Keyed]) -> dict[str, StoredAnswer]:
+    """Claim all that are free; the answers of the others."""
+    rows = [
+        ClaimRow(each.workspace_id, each.key, each.fingerprint, tx.now_ms, tx.now_ms + each.kept_ms)
+        for each in keys
+    ]
+    try:
+        claimed = await store.claim_keys(tx, sorted(rows, key=lambda row: row.idempotency_key))
+    except LockTimeout:
+        if len(keys) == 1:
+            raise IdempotencyKeyInUse from None
+        raise  # each alone will find out whose it is
+    if claimed == len(keys):
+        return {}
+    return await store.stored_answers(tx, keys[0].workspace_id, [each.key for each in keys])
+
+
+async def _fill(tx: Tx, done: Iterable[tuple[Keyed | None, EncodedAnswer | LeadlineError]]) -> None:
+    filled, released = [], []
+    for keyed, answer in done:
+        if keyed is None:
+            continue
+        if isinstance(answer, LeadlineError):
+            released.append(KeyRow(keyed.workspace_id, keyed.key))
+        else:
+            filled.append(FilledRow(keyed.workspace_id, keyed.key, answer.status, answer.body, answer.etag))
+    await store.fill_answers(tx, filled)
+    await store.release_keys(tx, released)
+
+
+def _replay(stored: StoredAnswer, keyed: Keyed) -> EncodedAnswer | IdempotencyKeyReused:
     if stored.fingerprint != keyed.fingerprint:
-        raise IdempotencyKeyReused
-    assert stored.status is not None
-    assert stored.body is not None  # filled in the transaction that claimed it
+        return IdempotencyKeyReused()
     return EncodedAnswer(stored.status, bytes(stored.body), stored.etag, replayed=True)
+
+
+def _or_raise(answer: EncodedAnswer | LeadlineError) -> EncodedAnswer:
+    if isinstance(answer, LeadlineError):
+        raise answer
+    return answer

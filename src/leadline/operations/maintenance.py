@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from leadline.store import deliveries, endpoints, events, idempotency, workspaces
+from leadline.domain.limits import SESSION_IDLE_MS
+from leadline.store import audit, deliveries, endpoints, events, idempotency, users, workspaces
 from leadline.store.database import Tx
 
 BATCH = 500
@@ -13,21 +14,24 @@ async def workspace_ids(tx: Tx) -> list[str]:
     return [row.workspace_id for row in await workspaces.list_workspaces(tx)]
 
 
-async def prune_workspace(tx: Tx, workspace_id: str, *, keys_kept_ms: int, events_kept_ms: int) -> bool:
+async def prune_workspace(tx: Tx, workspace_id: str, *, events_kept_ms: int) -> bool:
     """Delete one batch of what is over; True when there may be more."""
-    keys = await idempotency.prune_keys(tx, workspace_id, tx.now_ms - keys_kept_ms, limit=BATCH)
+    keys = await idempotency.prune_keys(tx, workspace_id, limit=BATCH)
     old = await events.prune_events(tx, workspace_id, tx.now_ms - events_kept_ms, limit=BATCH)
-    return await _prune_deliveries(tx, workspace_id) or max(keys, old) >= BATCH
+    return await _prune_kept(tx, workspace_id) or max(keys, old) >= BATCH
 
 
-async def _prune_deliveries(tx: Tx, workspace_id: str) -> bool:
-    """Payloads and attempts older than the workspace's `retention_days`; true when there may be more."""
+async def _prune_kept(tx: Tx, workspace_id: str) -> bool:
+    """Payloads, attempts and audit entries older than the workspace's `retention_days`; true when there may be more."""
     workspace = await workspaces.get_workspace(tx, workspace_id)
     if workspace is None:
         return False
     kept_since = tx.now_ms - workspace.retention_days * DAY_MS
     await endpoints.prune_hours(tx, workspace_id, kept_since)
-    return await deliveries.prune_deliveries(tx, workspace_id, kept_since, limit=BATCH) >= BATCH
+    await users.prune_sessions(tx, workspace_id, tx.now_ms - SESSION_IDLE_MS)
+    await users.prune_links(tx, workspace_id)
+    entries = await audit.prune_entries(tx, workspace_id, kept_since, limit=BATCH)
+    return max(entries, await deliveries.prune_deliveries(tx, workspace_id, kept_since, limit=BATCH)) >= BATCH
 
 
 async def drift(tx: Tx) -> int:

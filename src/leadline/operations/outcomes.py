@@ -16,14 +16,15 @@ from leadline.domain.errors import (
 from leadline.domain.limits import OUTCOMES_PER_WORKSPACE_MAX
 from leadline.domain.outcomes import AddTo, Destination, OutcomeDefinition, lists_named
 from leadline.ids import new_id
-from leadline.operations.events import EventType, emit
+from leadline.operations import audit
+from leadline.operations.events import EventType, NewEvent, emit
 from leadline.operations.views import outcome_view
 from leadline.store import deleted_names, endpoints, smart_lists, workspaces
 from leadline.store import outcomes as store
 from leadline.store.database import Tx
 from leadline.store.endpoints import EndpointRow
 from leadline.store.outcomes import OutcomeRow, destination_columns, destination_of
-from leadline.wire.outcomes import OutcomeAnswer, OutcomeDeleted, OutcomesAnswer
+from leadline.wire.outcomes import Outcome, OutcomeAnswer, OutcomeDeleted, OutcomesAnswer
 
 
 async def list_outcomes(tx: Tx, workspace_id: str) -> OutcomesAnswer:
@@ -54,7 +55,7 @@ async def define_outcome(
         **await _definition_columns(tx, workspace_id, definition),
     )
     await store.insert_outcome(tx, row)
-    return await _changed(tx, row, "created"), etag_of(row)
+    return await _changed(tx, row, "created", before=None), etag_of(row)
 
 
 async def replace_outcome(
@@ -75,7 +76,7 @@ async def replace_outcome(
     await store.replace_outcome(tx, row)
     if row.outcome_type != "disposition":
         await workspaces.clear_timeout_outcome(tx, workspace_id, outcome_id)
-    return await _changed(tx, row, "replaced"), etag_of(row)
+    return await _changed(tx, row, "replaced", before=old), etag_of(row)
 
 
 async def delete_outcome(
@@ -83,9 +84,10 @@ async def delete_outcome(
 ) -> OutcomeDeleted:
     """Take an outcome away; what was applied keeps its name and type."""
     await workspaces.lock_workspace(tx, workspace_id)
-    row = await _require_outcome(tx, workspace_id, outcome_id, if_match)
+    old = await _require_outcome(tx, workspace_id, outcome_id, if_match)
+    await audit.record(tx, workspace_id, "outcome.deleted", outcome_id, before=await _view(tx, old))
     await store.delete_outcome(tx, workspace_id, outcome_id)
-    await deleted_names.keep_name(tx, workspace_id, "outcome", outcome_id, row.outcome_name)
+    await deleted_names.keep_name(tx, workspace_id, "outcome", outcome_id, old.outcome_name)
     await workspaces.clear_timeout_outcome(tx, workspace_id, outcome_id)
     await _tell(tx, workspace_id, outcome_id, "deleted")
     return OutcomeDeleted(
@@ -177,14 +179,22 @@ def _new_endpoint(tx: Tx, workspace_id: str, url: str, url_hash: str) -> Endpoin
     )
 
 
-async def _changed(tx: Tx, row: OutcomeRow, change: str) -> OutcomeAnswer:
+async def _changed(tx: Tx, row: OutcomeRow, change: str, *, before: OutcomeRow | None) -> OutcomeAnswer:
     await _tell(tx, row.workspace_id, row.outcome_id, change)
-    names = await smart_lists.names_of_lists(tx, row.workspace_id, lists_named(destination_of(row)))
+    view = await _view(tx, row)
+    old = None if before is None else await _view(tx, before)
+    await audit.record(tx, row.workspace_id, f"outcome.{change}", row.outcome_id, before=old, after=view)
     return OutcomeAnswer(
-        outcome=outcome_view(row, names),
+        outcome=view,
         disposition_popup_enabled=await store.has_disposition(tx, row.workspace_id),
     )
 
 
+async def _view(tx: Tx, row: OutcomeRow) -> Outcome:
+    names = await smart_lists.names_of_lists(tx, row.workspace_id, lists_named(destination_of(row)))
+    return outcome_view(row, names)
+
+
 async def _tell(tx: Tx, workspace_id: str, outcome_id: str, change: str) -> None:
-    await emit(tx, workspace_id, EventType.OUTCOMES_CHANGED, {"outcome_id": outcome_id, "change": change})
+    data = {"outcome_id": outcome_id, "change": change}
+    await emit(tx, workspace_id, [NewEvent(EventType.OUTCOMES_CHANGED, data)])

@@ -10,6 +10,7 @@ import msgspec
 
 from leadline.domain.errors import EndpointNotFound, OutcomeNotFound, ReplayNotFound
 from leadline.ids import new_id
+from leadline.operations import audit
 from leadline.operations.views import replay_view
 from leadline.store import deliveries, endpoints, outcomes
 from leadline.store import replays as store
@@ -60,7 +61,9 @@ async def start_replay(tx: Tx, workspace_id: str, request: ReplayRequest) -> Rep
     )
     await store.insert_replay(tx, row)
     tx.signal(Signal.DELIVERIES, workspace_id)
-    return ReplayAnswer(replay=replay_view(row))
+    view = replay_view(row)
+    await audit.record(tx, workspace_id, "replay.started", row.replay_id, after=view)
+    return ReplayAnswer(replay=view)
 
 
 async def _outcome_is_known(tx: Tx, workspace_id: str, outcome_id: str) -> bool:
@@ -85,6 +88,7 @@ async def cancel_replay(tx: Tx, workspace_id: str, replay_id: str) -> ReplayAnsw
     if row.state == "running":
         row = msgspec.structs.replace(row, state="canceled", finished_at=tx.now_ms)
         await store.update_replay(tx, row)
+        await audit.record(tx, workspace_id, "replay.canceled", replay_id, after=replay_view(row))
     return ReplayAnswer(replay=replay_view(row))
 
 

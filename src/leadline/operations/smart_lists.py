@@ -14,6 +14,7 @@ from leadline.domain.errors import (
 from leadline.domain.limits import SMART_LISTS_PER_WORKSPACE_MAX
 from leadline.domain.paging import PageRequest, Position, cut_page
 from leadline.ids import new_id
+from leadline.operations import audit
 from leadline.operations.views import (
     member_view,
     membership_view,
@@ -23,7 +24,7 @@ from leadline.operations.views import (
 from leadline.store import contacts, deleted_names, outcomes, workspaces
 from leadline.store import smart_lists as store
 from leadline.store.database import Tx
-from leadline.store.smart_lists import MembershipRow, MoveRow, SmartListRow
+from leadline.store.smart_lists import LeavingRow, MembershipRow, MoveRow, SmartListRow
 from leadline.wire.smart_lists import (
     MembersAnswer,
     MembershipAnswer,
@@ -67,6 +68,9 @@ async def create_smart_list(
         updated_at=tx.now_ms,
     )
     await store.insert_list(tx, row)
+    await audit.record(
+        tx, workspace_id, "smart_list.created", row.smart_list_id, after={"smart_list_name": name}
+    )
     return SmartListAnswer(smart_list=smart_list_view(row, 0))
 
 
@@ -82,6 +86,8 @@ async def rename_smart_list(
         key = name_key(name)
         await _refuse_taken(tx, workspace_id, key, except_id=smart_list_id)
         await store.rename_list(tx, workspace_id, smart_list_id, name=name, name_key=key)
+        before, after = {"smart_list_name": row.smart_list_name}, {"smart_list_name": name}
+        await audit.record(tx, workspace_id, "smart_list.renamed", smart_list_id, before=before, after=after)
     return await get_smart_list(tx, workspace_id, smart_list_id)
 
 
@@ -99,6 +105,8 @@ async def delete_smart_list(
     await store.insert_moves(tx, (_move(tx, row, contact_id, "left") for contact_id in members))
     await store.delete_list(tx, workspace_id, smart_list_id)
     await deleted_names.keep_name(tx, workspace_id, "smart_list", smart_list_id, row.smart_list_name)
+    gone = {"smart_list_name": row.smart_list_name, "contact_count": len(members)}
+    await audit.record(tx, workspace_id, "smart_list.deleted", smart_list_id, before=gone)
     return SmartListDeleted(smart_list_id=smart_list_id)
 
 
@@ -122,8 +130,9 @@ async def join_smart_list(tx: Tx, workspace_id: str, smart_list_id: str, contact
         source="request",
         applied_id=None,
     )
-    if await store.join_list(tx, membership):
+    if await store.join_lists(tx, [membership]):
         await store.insert_moves(tx, [_move(tx, row, contact_id, "joined")])
+        await audit.record(tx, workspace_id, "membership.added", contact_id, after=_named(row))
     now = await store.get_membership(tx, workspace_id, smart_list_id, contact_id)
     return MembershipAnswer(membership=membership_view(now or membership))
 
@@ -133,9 +142,14 @@ async def leave_smart_list(
 ) -> MembershipDeleted:
     """Take a contact off a list; when he is not on it, nothing changes."""
     row = await _require_both(tx, workspace_id, smart_list_id, contact_id)
-    if await store.leave_list(tx, workspace_id, smart_list_id, contact_id):
+    if await store.leave_lists(tx, [LeavingRow(workspace_id, smart_list_id, contact_id)]):
         await store.insert_moves(tx, [_move(tx, row, contact_id, "left")])
+        await audit.record(tx, workspace_id, "membership.removed", contact_id, before=_named(row))
     return MembershipDeleted(smart_list_id=smart_list_id, contact_id=contact_id)
+
+
+def _named(row: SmartListRow) -> dict[str, str]:
+    return {"smart_list_id": row.smart_list_id, "smart_list_name": row.smart_list_name}
 
 
 def name_key(name: str) -> str:

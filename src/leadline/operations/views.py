@@ -183,9 +183,13 @@ def _call_fields(row: CallRow, disposition: AppliedRow | None) -> dict[str, Any]
     }
 
 
-def call_view(row: CallRow, applied: Sequence[AppliedRow]) -> Call:
+def call_view(
+    row: CallRow, applied: Sequence[AppliedRow], applied_views: Sequence[Applied] | None = None
+) -> Call:
+    """`applied_views` are those of `applied`, for a caller who has made them already."""
     disposition = next((each for each in applied if each.outcome_type == "disposition"), None)
-    return Call(**_call_fields(row, disposition), applied=[applied_view(each) for each in applied])
+    views = [applied_view(each) for each in applied] if applied_views is None else list(applied_views)
+    return Call(**_call_fields(row, disposition), applied=views)
 
 
 def call_summary_view(row: CallRow, disposition: AppliedRow | None) -> CallSummary:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from leadline.clock import iso_from_ms
+from leadline.clock import iso_from_ms, iso_or_none
 from leadline.domain.access import (
     TOKEN_PREFIX_CHARACTERS,
     Principal,
@@ -22,6 +22,7 @@ from leadline.domain.errors import InvalidRequest, NoSubaccount, OutcomeNotFound
 from leadline.domain.limits import WEBHOOK_SECRETS_OLD_MAX
 from leadline.domain.signing import new_secret
 from leadline.ids import new_id, random_bytes
+from leadline.operations import audit
 from leadline.operations.views import workspace_view
 from leadline.store import outcomes
 from leadline.store import workspaces as store
@@ -61,6 +62,7 @@ async def create_workspace(
     )
     await store.insert_workspace(tx, row)
     await _insert_secret(tx, row.workspace_id)
+    await audit.record(tx, row.workspace_id, "workspace.created", row.workspace_id, after=workspace_view(row))
     return row
 
 
@@ -81,8 +83,12 @@ async def change_workspace(tx: Tx, workspace_id: str, changes: Mapping[str, Any]
         await _require_disposition(tx, workspace_id, outcome_id)
     if "outcomes_enabled" in changes:
         changes = {**changes, "outcomes_enabled": int(changes["outcomes_enabled"])}
+    before = workspace_view(row)
     row = msgspec.structs.replace(row, **changes, updated_at=max(tx.now_ms, row.updated_at))
     await store.update_workspace(tx, row)
+    await audit.record(
+        tx, workspace_id, "workspace.changed", workspace_id, before=before, after=workspace_view(row)
+    )
     tx.signal(Signal.WORKSPACE, workspace_id)
     return WorkspaceAnswer(workspace=workspace_view(row))
 
@@ -140,6 +146,7 @@ async def create_token(
         revoked_at=None,
     )
     await store.insert_token(tx, row)
+    await audit.record(tx, workspace_id, "token.created", row.token_id, after=token_view(row))
     return NewToken(token_id=row.token_id, token=token)
 
 
@@ -152,8 +159,30 @@ async def revoke_token(tx: Tx, token_id: str) -> bool:
     workspace_id = await store.workspace_of_token(tx, token_id)
     if workspace_id is None:
         return False
+    return await revoke_token_of(tx, workspace_id, token_id)
+
+
+async def revoke_token_of(tx: Tx, workspace_id: str, token_id: str) -> bool:
+    """Revoke a token of this workspace; False when there is no such token, or it was revoked before."""
+    if not await store.revoke_token(tx, workspace_id, token_id):
+        return False
+    await audit.record(tx, workspace_id, "token.revoked", token_id)
     tx.signal(Signal.WORKSPACE, workspace_id)
-    return await store.revoke_token(tx, workspace_id, token_id)
+    return True
+
+
+def token_view(row: TokenRow) -> dict[str, Any]:
+    """What may be shown of a token: of its secret only how it begins."""
+    return {
+        "token_id": row.token_id,
+        "prefix": row.token_prefix,
+        "name": row.name,
+        "scopes": row.scopes.split(),
+        "created_at": iso_or_none(row.created_at),
+        "last_used_at": iso_or_none(row.last_used_at),
+        "expires_at": iso_or_none(row.expires_at),
+        "revoked_at": iso_or_none(row.revoked_at),
+    }
 
 
 async def authenticate(tx: Tx, token: str) -> Principal:
@@ -173,6 +202,7 @@ async def authenticate(tx: Tx, token: str) -> Principal:
         scopes=frozenset(Scope(name) for name in row.scopes.split()),
         region=workspace.region,
         outcomes_enabled=bool(workspace.outcomes_enabled),
+        token_name=row.name or row.token_prefix,
     )
 
 
@@ -206,6 +236,7 @@ async def rotate_secret(tx: Tx, workspace_id: str, overlap_seconds: int | None) 
     for row in rows[WEBHOOK_SECRETS_OLD_MAX:]:
         await store.delete_secret(tx, workspace_id, row.secret_id)
     secret = await _insert_secret(tx, workspace_id)
+    await audit.record(tx, workspace_id, "webhook_secret.rotated", None, after={"overlap_seconds": overlap})
     tx.signal(Signal.WORKSPACE, workspace_id)
     return RotatedAnswer(secret=secret)
 

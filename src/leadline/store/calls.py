@@ -9,7 +9,16 @@ from typing import Any
 from leadline.domain.paging import PageRequest
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
-from leadline.store.rows import Row, columns, insertion, listing, page_values, values_of
+from leadline.store.rows import (
+    Row,
+    columns,
+    insertion,
+    insertion_of_many,
+    listing,
+    page_values,
+    update_of_many,
+    values_of,
+)
 
 
 class CallRow(Row, frozen=True, gc=False):
@@ -65,15 +74,17 @@ _APPLIED = columns(AppliedRow)
 _INSERT = insertion("calls", CallRow, tail="ON CONFLICT (workspace_id, external_id) DO NOTHING")
 _GET = Statement(f"SELECT {_CALL} FROM calls WHERE workspace_id = :workspace_id AND call_id = :call_id")
 _LOCK = Statement(
-    f"SELECT {_CALL} FROM calls WHERE workspace_id = :workspace_id AND call_id = :call_id {{for_update}}"
+    f"SELECT {_CALL} FROM calls WHERE workspace_id = :workspace_id AND call_id IN {{ids:call_ids}}"
+    " ORDER BY call_id {for_update}"
 )
 _BY_EXTERNAL_ID = Statement(
     f"SELECT {_CALL} FROM calls WHERE workspace_id = :workspace_id AND external_id = :external_id"
 )
-_UPDATE = Statement(
-    "UPDATE calls SET state = :state, line_result = :line_result, answered_at = :answered_at,"
-    " ended_at = :ended_at, wrap_up_since = :wrap_up_since, closed_at = :closed_at"
-    " WHERE workspace_id = :workspace_id AND call_id = :call_id"
+_UPDATE = update_of_many(
+    "calls",
+    "state = :state, line_result = :line_result, answered_at = :answered_at,"
+    " ended_at = :ended_at, wrap_up_since = :wrap_up_since, closed_at = :closed_at",
+    "calls.call_id = :call_id",
 )
 _FORGET_CONTACT = Statement(
     "UPDATE calls SET contact_id = NULL, phone_number = NULL"
@@ -107,11 +118,7 @@ _PENDING_CALL = Statement(
     " AND state = 'wrap_up' ORDER BY wrap_up_since, call_id LIMIT 1"
 )
 
-_INSERT_APPLIED = insertion("applied_outcomes", AppliedRow)
-_FIND_APPLIED = Statement(
-    f"SELECT {_APPLIED} FROM applied_outcomes"
-    " WHERE workspace_id = :workspace_id AND call_id = :call_id AND outcome_id = :outcome_id"
-)
+_INSERT_APPLIED = insertion_of_many("applied_outcomes", AppliedRow)
 _APPLIED_TO = Statement(
     f"SELECT {_APPLIED} FROM applied_outcomes WHERE workspace_id = :workspace_id"
     " AND call_id IN {ids:call_ids} ORDER BY applied_at, applied_id"
@@ -145,8 +152,13 @@ async def get_call(tx: Tx, workspace_id: str, call_id: str) -> CallRow | None:
 
 async def lock_call(tx: Tx, workspace_id: str, call_id: str) -> CallRow | None:
     """The call, held until the commit: everything that happens to one call happens in a row."""
-    row = await tx.first(_LOCK, workspace_id=workspace_id, call_id=call_id)
-    return CallRow(*row) if row else None
+    return (await lock_calls(tx, workspace_id, [call_id])).get(call_id)
+
+
+async def lock_calls(tx: Tx, workspace_id: str, call_ids: Sequence[str]) -> dict[str, CallRow]:
+    """Those of these calls that there are, held until the commit."""
+    rows = await tx.all(_LOCK, workspace_id=workspace_id, call_ids=json.dumps(list(call_ids)))
+    return {call.call_id: call for call in (CallRow(*row) for row in rows)}
 
 
 async def call_by_external_id(tx: Tx, workspace_id: str, external_id: str) -> CallRow | None:
@@ -154,8 +166,8 @@ async def call_by_external_id(tx: Tx, workspace_id: str, external_id: str) -> Ca
     return CallRow(*row) if row else None
 
 
-async def update_call(tx: Tx, row: CallRow) -> None:
-    await tx.run(_UPDATE, **values_of(row))
+async def update_calls(tx: Tx, rows: Sequence[CallRow]) -> None:
+    await tx.change_many(_UPDATE, rows)
 
 
 async def forget_contact_of_calls(tx: Tx, workspace_id: str, contact_id: str) -> None:
@@ -218,13 +230,8 @@ async def pending_call_of(tx: Tx, workspace_id: str, agent_id: str) -> str | Non
     return row[0] if row else None
 
 
-async def insert_applied(tx: Tx, row: AppliedRow) -> None:
-    await tx.run(_INSERT_APPLIED, **values_of(row))
-
-
-async def find_applied(tx: Tx, workspace_id: str, call_id: str, outcome_id: str) -> AppliedRow | None:
-    row = await tx.first(_FIND_APPLIED, workspace_id=workspace_id, call_id=call_id, outcome_id=outcome_id)
-    return AppliedRow(*row) if row else None
+async def insert_applied(tx: Tx, rows: Sequence[AppliedRow]) -> None:
+    await tx.change_many(_INSERT_APPLIED, rows)
 
 
 async def applied_to(tx: Tx, workspace_id: str, call_ids: Sequence[str]) -> dict[str, list[AppliedRow]]:

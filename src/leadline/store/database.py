@@ -7,12 +7,15 @@ be run again from the start (a deadlock, a lost race), so it has no effect outsi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from leadline.clock import Clock
-from leadline.store.engines import Engine, Statement
+from leadline.domain.errors import LeadlineError
+from leadline.store.engines import Engine, ManyStatement, Statement
 from leadline.store.revisions import HEAD
 from leadline.store.vault import Vault
 
@@ -55,8 +58,8 @@ class Tx:
         """Carry it out; the number of rows it touched."""
         raise NotImplementedError
 
-    async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Carry it out once per mapping of values."""
+    async def change_many(self, statement: ManyStatement, rows: Sequence[msgspec.Struct]) -> int:
+        """Carry it out for each row, all of one workspace, in their order; how many rows it touched in all."""
         raise NotImplementedError
 
     def signal(self, signal: Signal, workspace_id: str) -> None:
@@ -76,6 +79,10 @@ async def probe(tx: Tx) -> str | None:
     return None if row is not None and row[0] == HEAD else "the database is not migrated to this version"
 
 
+Together = Callable[[Tx, Sequence[Any]], Awaitable[Sequence[T | LeadlineError]]]
+"""Work for many items of one workspace: an answer, or a refusal that changed nothing, for each in its place."""
+
+
 class Database(Protocol):
     """A database that is open. `read` and `write` raise `Unavailable` when it is busy or gone."""
 
@@ -87,6 +94,14 @@ class Database(Protocol):
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run a function in a transaction of its own and return once that is on disk."""
+        ...
+
+    async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
+        """As `write`, for work that is done for many at once.
+
+        Items that wait at the same moment for the same work in the same workspace share one call of it. When that
+        fails, for what one of them met, say, each is done alone.
+        """
         ...
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -135,6 +150,7 @@ __all__ = [
     "LockTimeout",
     "Row",
     "Signal",
+    "Together",
     "Tx",
     "probe",
 ]

@@ -14,7 +14,7 @@ from typing import Any
 from leadline.domain.paging import PageRequest
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
-from leadline.store.rows import Row, columns, insertion, listing, page_values, values_of
+from leadline.store.rows import Row, columns, insertion, insertion_of_many, listing, page_values, values_of
 
 
 class DeliveryRow(Row, frozen=True, gc=False):
@@ -65,11 +65,7 @@ class ClaimedRow(Row, frozen=True, gc=False):
 
 
 _DELIVERY = columns(DeliveryRow)
-_NEW = tuple(name for name in DeliveryRow.__struct_fields__ if name != "due_at")
-_INSERT = Statement(
-    f"INSERT INTO deliveries ({', '.join(_NEW)}, due_at)"
-    f" VALUES ({', '.join(f':{name}' for name in _NEW)}, {{now_ms}})"
-)
+_INSERT = insertion_of_many("deliveries", DeliveryRow, expressions={"due_at": "{now_ms}"})
 _GET = Statement(
     f"SELECT {_DELIVERY} FROM deliveries WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id"
 )
@@ -207,11 +203,9 @@ _CONDITIONS = {
 }
 
 
-async def insert_delivery(tx: Tx, row: DeliveryRow) -> None:
-    """A delivery that is due at once, by the database's clock (the row's own `due_at` is not read)."""
-    values = values_of(row)
-    del values["due_at"]
-    await tx.run(_INSERT, **values)
+async def insert_deliveries(tx: Tx, rows: Sequence[DeliveryRow]) -> None:
+    """Deliveries that are due at once, by the database's clock (the rows' own `due_at` is not read)."""
+    await tx.change_many(_INSERT, rows)
 
 
 async def get_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> DeliveryRow | None:

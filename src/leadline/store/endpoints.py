@@ -97,11 +97,21 @@ _HOURS = Statement(
 _PRUNE_HOURS = Statement(
     "DELETE FROM endpoint_hours WHERE workspace_id = :workspace_id AND hour < :before_hour"
 )
+_DISABLED = Statement(
+    f"SELECT {_ENDPOINT} FROM endpoints WHERE workspace_id = :workspace_id AND state = 'disabled'"
+    " ORDER BY created_at DESC, endpoint_id DESC LIMIT :limit"
+)
 
 
 async def insert_endpoint(tx: Tx, row: EndpointRow) -> bool:
     """False when the URL has its endpoint."""
     return bool(await tx.run(_INSERT, **values_of(row)))
+
+
+async def disabled_endpoints(tx: Tx, workspace_id: str, *, limit: int) -> list[EndpointRow]:
+    """Endpoints that get nothing until somebody looks after them."""
+    rows = await tx.all(_DISABLED, workspace_id=workspace_id, limit=limit)
+    return [EndpointRow(*row) for row in rows]
 
 
 async def endpoint_by_hash(tx: Tx, workspace_id: str, url_hash: str) -> str | None:

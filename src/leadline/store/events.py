@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
-from leadline.store.rows import Row
+from leadline.store.rows import Row, insertion_of_many
 
 
 class EventRow(Row, frozen=True, gc=False):
@@ -15,11 +17,17 @@ class EventRow(Row, frozen=True, gc=False):
     at: int
 
 
+class NewEventRow(Row, frozen=True, gc=False):
+    workspace_id: str
+    event_id: str
+    type: str
+    data: str
+    contact_id: str | None
+    at: int
+
+
 _COLUMNS = "commit_order, event_id, type, data, at"
-_INSERT = Statement(
-    "INSERT INTO events (workspace_id, commit_order, event_id, type, data, contact_id, at)"
-    " VALUES (:workspace_id, {commit_order}, :event_id, :type, :data, :contact_id, :at)"
-)
+_INSERT = insertion_of_many("events", NewEventRow, expressions={"commit_order": "{commit_order}"})
 # By commit, and only what no running transaction can still get in front of: a late commit is never skipped.
 _AFTER = Statement(
     f"SELECT {_COLUMNS} FROM events WHERE workspace_id = :workspace_id"
@@ -33,11 +41,12 @@ _NEWEST = Statement(
     "SELECT commit_order, event_id FROM events WHERE workspace_id = :workspace_id"
     " AND commit_order < {commit_horizon} ORDER BY commit_order DESC, event_id DESC LIMIT 1"
 )
-# The newest is kept: the numbers of SQLite's commits go on from it.
+# The newest is kept: the numbers of SQLite's commits go on from it. The oldest are looked at in the order of
+# commits, which is the order of time but for moments: an index on the time would cost every write.
 _PRUNE = Statement(
-    "DELETE FROM events WHERE workspace_id = :workspace_id AND event_id IN"
-    " (SELECT event_id FROM events WHERE workspace_id = :workspace_id AND at < :kept_since AND commit_order <"
-    " (SELECT MAX(commit_order) FROM events WHERE workspace_id = :workspace_id) ORDER BY at LIMIT :limit)"
+    "DELETE FROM events WHERE workspace_id = :workspace_id AND at < :kept_since AND commit_order <"
+    " (SELECT MAX(commit_order) FROM events WHERE workspace_id = :workspace_id) AND event_id IN (SELECT event_id"
+    " FROM events WHERE workspace_id = :workspace_id ORDER BY commit_order, event_id LIMIT :limit)"
 )
 _FORGET_CONTACT = Statement(
     "DELETE FROM events WHERE workspace_id = :workspace_id AND contact_id = :contact_id AND commit_order <"
@@ -49,18 +58,9 @@ _FORGET_NEWEST = Statement(
 )
 
 
-async def insert_event(
-    tx: Tx, workspace_id: str, *, event_id: str, event_type: str, data: str, contact_id: str | None
-) -> None:
-    await tx.run(
-        _INSERT,
-        workspace_id=workspace_id,
-        event_id=event_id,
-        type=event_type,
-        data=data,
-        contact_id=contact_id,
-        at=tx.now_ms,
-    )
+async def insert_events(tx: Tx, rows: Sequence[NewEventRow]) -> None:
+    """In their order, which is theirs in the stream too: their ids rise."""
+    await tx.change_many(_INSERT, rows)
 
 
 async def events_after(tx: Tx, workspace_id: str, position: tuple[int, str], *, limit: int) -> list[EventRow]:

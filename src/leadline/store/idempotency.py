@@ -2,68 +2,94 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from leadline.store.database import Tx
-from leadline.store.engines import Statement
-from leadline.store.rows import Row, columns
+from leadline.store.engines import ManyStatement, Statement
+from leadline.store.rows import Row, columns, deletion_of_many, insertion_of_many
 
 
 class StoredAnswer(Row, frozen=True, gc=False):
-    """`status` and `body` are null only inside the transaction that is about to fill them."""
-
+    idempotency_key: str
     fingerprint: str
-    status: int | None
-    body: bytes | None
+    status: int
+    body: bytes
     etag: str | None
+
+
+class ClaimRow(Row, frozen=True, gc=False):
+    """A key that is taken; its answer follows in the same transaction."""
+
+    workspace_id: str
+    idempotency_key: str
+    fingerprint: str
     created_at: int
+    kept_until: int
 
 
-_CLAIM = Statement(
-    "INSERT INTO idempotency_keys (workspace_id, idempotency_key, fingerprint, status, body, etag, created_at)"
-    " VALUES (:workspace_id, :idempotency_key, :fingerprint, NULL, NULL, NULL, :created_at)"
-    " ON CONFLICT (workspace_id, idempotency_key) DO UPDATE SET fingerprint = excluded.fingerprint,"
-    " status = NULL, body = NULL, etag = NULL, created_at = excluded.created_at"
-    " WHERE idempotency_keys.created_at <= :kept_since"
+class FilledRow(Row, frozen=True, gc=False):
+    workspace_id: str
+    idempotency_key: str
+    status: int
+    body: bytes
+    etag: str | None
+
+
+class KeyRow(Row, frozen=True, gc=False):
+    workspace_id: str
+    idempotency_key: str
+
+
+_CLAIM = insertion_of_many(
+    "idempotency_keys",
+    ClaimRow,
+    tail="ON CONFLICT (workspace_id, idempotency_key) DO UPDATE SET fingerprint = excluded.fingerprint,"
+    " status = NULL, body = NULL, etag = NULL, created_at = excluded.created_at, kept_until = excluded.kept_until"
+    " WHERE idempotency_keys.kept_until <= excluded.created_at",
 )
+# Without a status it is a claim of this very transaction: nobody else's can be seen. The plus keeps SQLite from
+# searching by time.
 _GET = Statement(
-    f"SELECT {columns(StoredAnswer)} FROM idempotency_keys"
-    " WHERE workspace_id = :workspace_id AND idempotency_key = :idempotency_key AND created_at > :kept_since"
+    f"SELECT {columns(StoredAnswer)} FROM idempotency_keys WHERE workspace_id = :workspace_id"
+    " AND idempotency_key IN {texts:keys} AND +kept_until > :now AND status IS NOT NULL"
 )
-_FILL = Statement(
+_FILL = ManyStatement(
     "UPDATE idempotency_keys SET status = :status, body = :body, etag = :etag"
-    " WHERE workspace_id = :workspace_id AND idempotency_key = :idempotency_key"
+    " WHERE workspace_id = :workspace_id AND idempotency_key = :idempotency_key",
+    # JSON carries bytes as base64, and a bytea column would take that for the bytes themselves.
+    "UPDATE idempotency_keys k SET status = r.status, etag = r.etag,"
+    " body = decode(convert_from(r.body, 'UTF8'), 'base64') FROM {rows:idempotency_keys} r"
+    " WHERE k.workspace_id = :workspace_id AND k.idempotency_key = r.idempotency_key",
 )
+_RELEASE = deletion_of_many("idempotency_keys", "idempotency_keys.idempotency_key = :idempotency_key")
 _PRUNE = Statement(
     "DELETE FROM idempotency_keys WHERE workspace_id = :workspace_id AND idempotency_key IN"
     " (SELECT idempotency_key FROM idempotency_keys WHERE workspace_id = :workspace_id"
-    " AND created_at <= :kept_since ORDER BY created_at LIMIT :limit)"
+    " AND kept_until <= :now ORDER BY kept_until LIMIT :limit)"
 )
 
 
-async def claim_key(tx: Tx, workspace_id: str, key: str, fingerprint: str, kept_since: int) -> bool:
-    """Take a key that is free or older than `kept_since`. Waits on PostgreSQL while another transaction has it."""
-    return bool(
-        await tx.run(
-            _CLAIM,
-            workspace_id=workspace_id,
-            idempotency_key=key,
-            fingerprint=fingerprint,
-            created_at=tx.now_ms,
-            kept_since=kept_since,
-        )
-    )
+async def claim_keys(tx: Tx, rows: Sequence[ClaimRow]) -> int:
+    """Take those that are free or over; how many. Waits on PostgreSQL while another transaction has one."""
+    return await tx.change_many(_CLAIM, rows)
 
 
-async def get_answer(tx: Tx, workspace_id: str, key: str, kept_since: int) -> StoredAnswer | None:
-    row = await tx.first(_GET, workspace_id=workspace_id, idempotency_key=key, kept_since=kept_since)
-    return StoredAnswer(*row) if row else None
+async def stored_answers(tx: Tx, workspace_id: str, keys: Sequence[str]) -> dict[str, StoredAnswer]:
+    """The answers that are kept under these keys."""
+    rows = await tx.all(_GET, workspace_id=workspace_id, keys=json.dumps(list(keys)), now=tx.now_ms)
+    return {row[0]: StoredAnswer(*row) for row in rows}
 
 
-async def fill_answer(
-    tx: Tx, workspace_id: str, key: str, status: int, body: bytes, etag: str | None
-) -> None:
-    await tx.run(_FILL, workspace_id=workspace_id, idempotency_key=key, status=status, body=body, etag=etag)
+async def fill_answers(tx: Tx, rows: Sequence[FilledRow]) -> None:
+    await tx.change_many(_FILL, rows)
 
 
-async def prune_keys(tx: Tx, workspace_id: str, kept_since: int, *, limit: int) -> int:
+async def release_keys(tx: Tx, rows: Sequence[KeyRow]) -> None:
+    """Give up keys that were claimed in this transaction."""
+    await tx.change_many(_RELEASE, rows)
+
+
+async def prune_keys(tx: Tx, workspace_id: str, *, limit: int) -> int:
     """Delete at most `limit` keys that are over; how many."""
-    return await tx.run(_PRUNE, workspace_id=workspace_id, kept_since=kept_since, limit=limit)
+    return await tx.run(_PRUNE, workspace_id=workspace_id, now=tx.now_ms, limit=limit)

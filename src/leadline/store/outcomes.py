@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from leadline.domain.outcomes import (
     AddTo,
@@ -40,6 +41,9 @@ _INSERT = insertion("outcomes", OutcomeRow)
 _GET = Statement(
     f"SELECT {_OUTCOME} FROM outcomes WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id"
 )
+_THESE = Statement(
+    f"SELECT {_OUTCOME} FROM outcomes WHERE workspace_id = :workspace_id AND outcome_id IN {{ids:outcome_ids}}"
+)
 _LOCK = Statement(
     f"SELECT {_OUTCOME} FROM outcomes"
     " WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id {for_update}"
@@ -69,6 +73,12 @@ async def insert_outcome(tx: Tx, row: OutcomeRow) -> None:
 async def get_outcome(tx: Tx, workspace_id: str, outcome_id: str) -> OutcomeRow | None:
     row = await tx.first(_GET, workspace_id=workspace_id, outcome_id=outcome_id)
     return OutcomeRow(*row) if row else None
+
+
+async def get_outcomes(tx: Tx, workspace_id: str, outcome_ids: Sequence[str]) -> dict[str, OutcomeRow]:
+    """Those of these outcomes that there are."""
+    rows = await tx.all(_THESE, workspace_id=workspace_id, outcome_ids=json.dumps(list(outcome_ids)))
+    return {row[1]: OutcomeRow(*row) for row in rows}
 
 
 async def lock_outcome(tx: Tx, workspace_id: str, outcome_id: str) -> OutcomeRow | None:

@@ -10,19 +10,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import asyncpg
+import msgspec
 
 from leadline.clock import Clock
-from leadline.domain.errors import Unavailable
+from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.ids import random_fraction
-from leadline.store.database import Conflict, Listener, Listeners, LockTimeout, Row, Signal, Tx, probe
-from leadline.store.engines import Engine, Statement
+from leadline.store.database import (
+    Conflict,
+    Listener,
+    Listeners,
+    LockTimeout,
+    Row,
+    Signal,
+    Together,
+    Tx,
+    probe,
+)
+from leadline.store.engines import Engine, ManyStatement, Statement
 from leadline.store.vault import Vault
 
 T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
 log = logging.getLogger("leadline.store")
 
 CHANNEL = "leadline"
@@ -33,6 +46,7 @@ ATTEMPTS_MAX = 5
 ACQUIRE_TIMEOUT_SECONDS = 5.0
 COMMAND_TIMEOUT_SECONDS = 30.0
 WAITING_MAX = 2048
+BATCH_MAX = 256
 RECONNECT_SECONDS = 0.5
 RETRY_SECONDS = 0.01
 
@@ -75,11 +89,14 @@ class PostgresqlTx(Tx):
         with _conflicts():
             return await method(statement.postgresql, *[values[name] for name in statement.names])
 
-    async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
-        arguments = [[row[name] for name in statement.names] for row in rows]
-        if arguments:
-            with _conflicts():
-                await self._connection.executemany(statement.postgresql, arguments)
+    async def change_many(self, statement: ManyStatement, rows: Sequence[msgspec.Struct]) -> int:
+        if not rows:
+            return 0
+        values = {"rows": _encode(rows).decode(), "workspace_id": rows[0].workspace_id}  # type: ignore[attr-defined]
+        with _conflicts():
+            arguments = [values[name] for name in statement.postgresql_names]
+            tag = await self._connection.execute(statement.postgresql, *arguments)
+        return int(tag.rpartition(" ")[2])
 
 
 @contextlib.contextmanager
@@ -91,6 +108,19 @@ def _conflicts() -> Iterator[None]:
         raise Conflict(str(broken)) from broken
     except asyncpg.LockNotAvailableError as held:
         raise LockTimeout(str(held)) from held
+
+
+_Item = tuple[Any, "asyncio.Future[Any]"]
+
+
+def _give(batch: Sequence[_Item], answers: Sequence[Any]) -> None:
+    for (_, future), answer in zip(batch, answers, strict=True):
+        if future.done():
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
 
 
 class PostgresqlDatabase:
@@ -116,6 +146,8 @@ class PostgresqlDatabase:
         self._unsent: set[tuple[Signal, str]] = set()
         self._has_unsent = asyncio.Event()
         self._waiting = 0
+        self._gatherings: dict[object, deque[_Item]] = {}
+        self._carriers: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._pool: Any = None
 
@@ -163,16 +195,70 @@ class PostgresqlDatabase:
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         for _ in range(ATTEMPTS_MAX):
             try:
-                async with self._connection() as connection:
-                    return await self._write_once(connection, work)
+                return await self._attempt(work)
             except (*_TRY_AGAIN, Conflict, LockTimeout) as lost:
                 log.info("a transaction is run again: %s", lost)
                 # A moment, so that who has won can be seen; not the same for all, so that they do not meet again.
                 await asyncio.sleep(RETRY_SECONDS * (1 + 4 * random_fraction()))
-            except _GONE as gone:
-                # The commit's fate may be unknown; the retry finds out by its key.
-                raise Unavailable from gone
         raise Unavailable
+
+    async def _attempt(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        try:
+            async with self._connection() as connection:
+                return await self._write_once(connection, work)
+        except _GONE as gone:
+            # The commit's fate may be unknown; the retry finds out by its key.
+            raise Unavailable from gone
+
+    async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
+        kind = (work, workspace_id)
+        gathering = self._gatherings.get(kind)
+        if gathering is None:
+            gathering = self._gatherings[kind] = deque()
+            task = asyncio.create_task(self._carry_out(work, kind, gathering), name="leadline-together")
+            self._carriers.add(task)
+            task.add_done_callback(self._carriers.discard)
+        if len(gathering) >= WAITING_MAX:
+            raise Unavailable
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        gathering.append((item, future))
+        return await future
+
+    async def _carry_out(self, work: Together[Any], kind: object, gathering: deque[_Item]) -> None:
+        """One batch after the other: while one commits, the next gathers by itself, as on SQLite."""
+        try:
+            # Whoever asks in the same turn of the loop comes along.
+            await asyncio.sleep(0)
+            while gathering:
+                batch = [gathering.popleft() for _ in range(min(len(gathering), BATCH_MAX))]
+                await self._carry_out_batch(work, batch)
+        finally:
+            del self._gatherings[kind]
+            for _, future in gathering:
+                if not future.done():
+                    future.set_exception(Unavailable())
+
+    async def _carry_out_batch(self, work: Together[Any], batch: Sequence[_Item]) -> None:
+        items = [item for item, _ in batch]
+        try:
+            answers = await self._attempt(lambda tx: work(tx, items))
+        except LeadlineError as refused:  # the database is gone, or is too busy
+            _give(batch, [refused] * len(batch))
+        except asyncio.CancelledError:
+            _give(batch, [Unavailable()] * len(batch))
+            raise
+        except Exception as spoiled:  # noqa: BLE001 - whose fault it was shows when each is done alone
+            log.info("%d writes are done one by one: %s", len(batch), spoiled)
+            await asyncio.gather(*(self._carry_out_alone(work, item, future) for item, future in batch))
+        else:
+            _give(batch, answers)
+
+    async def _carry_out_alone(self, work: Together[Any], item: Any, future: asyncio.Future[Any]) -> None:
+        try:
+            answers = await self.write(lambda tx: work(tx, [item]))
+        except Exception as refused:  # noqa: BLE001 - it is for the caller who waits
+            answers = [refused]
+        _give([(item, future)], answers)
 
     async def _write_once(self, connection: Any, work: Callable[[Tx], Awaitable[T]]) -> T:
         tx = PostgresqlTx(connection, self._clock.now_ms(), self._vault)

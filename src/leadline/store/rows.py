@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from leadline.domain.paging import PageRequest
-from leadline.store.engines import Statement
+from leadline.store.engines import ManyStatement, Statement
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -26,6 +28,50 @@ def insertion(table: str, row_type: type[Row], *, tail: str = "") -> Statement:
     names = row_type.__struct_fields__
     values = ", ".join(f":{name}" for name in names)
     return Statement(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values}) {tail}")
+
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z][a-z0-9_]*)")
+
+
+def insertion_of_many(
+    table: str, row_type: type[Row], *, tail: str = "", expressions: Mapping[str, str] | None = None
+) -> ManyStatement:
+    """INSERT of many rows. `expressions` are columns whose value the database says itself, not the row."""
+    own = dict(expressions or {})
+    names = [*(name for name in row_type.__struct_fields__ if name not in own), *own]
+    each = ", ".join(own.get(name, f":{name}") for name in names)
+    together = ", ".join(own.get(name, f"r.{name}") for name in names)
+    into = f"INSERT INTO {table} ({', '.join(names)})"
+    return ManyStatement(
+        f"{into} VALUES ({each}) {tail}",
+        # WHERE TRUE: without it SQL cannot tell ON CONFLICT from the join's ON.
+        f"{into} SELECT {_of_row(together)} FROM {{rows:{table}}} r WHERE TRUE {tail}",
+    )
+
+
+def update_of_many(table: str, changes: str, condition: str) -> ManyStatement:
+    """UPDATE of many rows; `:name` is the row's value, and the table's own columns are written `table.column`.
+
+    Its rows name one workspace, which the condition need not repeat.
+    """
+    return ManyStatement(
+        f"UPDATE {table} SET {changes} WHERE {table}.workspace_id = :workspace_id AND {condition}",
+        f"UPDATE {table} SET {_of_row(changes)} FROM {{rows:{table}}} r"
+        f" WHERE {table}.workspace_id = :workspace_id AND {_of_row(condition)}",
+    )
+
+
+def deletion_of_many(table: str, condition: str) -> ManyStatement:
+    """DELETE of many rows, written as `update_of_many`."""
+    return ManyStatement(
+        f"DELETE FROM {table} WHERE {table}.workspace_id = :workspace_id AND {condition}",
+        f"DELETE FROM {table} USING {{rows:{table}}} r"
+        f" WHERE {table}.workspace_id = :workspace_id AND {_of_row(condition)}",
+    )
+
+
+def _of_row(text: str) -> str:
+    return _PARAMETER.sub(r"r.\1", text)
 
 
 @cache

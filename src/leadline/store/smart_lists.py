@@ -8,7 +8,16 @@ from collections.abc import Iterable, Sequence
 from leadline.domain.paging import PageRequest
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
-from leadline.store.rows import Row, columns, insertion, listing, page_values, values_of
+from leadline.store.rows import (
+    Row,
+    columns,
+    deletion_of_many,
+    insertion,
+    insertion_of_many,
+    listing,
+    page_values,
+    values_of,
+)
 
 
 class SmartListRow(Row, frozen=True, gc=False):
@@ -27,6 +36,12 @@ class MembershipRow(Row, frozen=True, gc=False):
     since: int
     source: str
     applied_id: str | None
+
+
+class LeavingRow(Row, frozen=True, gc=False):
+    workspace_id: str
+    smart_list_id: str
+    contact_id: str
 
 
 class MoveRow(Row, frozen=True, gc=False):
@@ -89,19 +104,19 @@ _MEMBER_COUNTS = Statement(
     " WHERE workspace_id = :workspace_id AND smart_list_id IN {ids:smart_list_ids} GROUP BY smart_list_id"
 )
 
-_JOIN = insertion(
+_JOIN = insertion_of_many(
     "memberships", MembershipRow, tail="ON CONFLICT (workspace_id, smart_list_id, contact_id) DO NOTHING"
 )
-_LEAVE = Statement(
-    "DELETE FROM memberships WHERE workspace_id = :workspace_id"
-    " AND smart_list_id = :smart_list_id AND contact_id = :contact_id"
+_LEAVE = deletion_of_many(
+    "memberships", "memberships.smart_list_id = :smart_list_id AND memberships.contact_id = :contact_id"
 )
 _MEMBERSHIP = Statement(
     f"SELECT {columns(MembershipRow)} FROM memberships WHERE workspace_id = :workspace_id"
     " AND smart_list_id = :smart_list_id AND contact_id = :contact_id"
 )
 _JOINED = Statement(
-    "SELECT smart_list_id FROM memberships WHERE workspace_id = :workspace_id AND contact_id = :contact_id"
+    "SELECT contact_id, smart_list_id FROM memberships"
+    " WHERE workspace_id = :workspace_id AND contact_id IN {ids:contact_ids}"
 )
 _JOINED_BY = Statement(
     "SELECT m.contact_id, m.smart_list_id, l.smart_list_name, m.since FROM memberships m"
@@ -117,7 +132,7 @@ _MEMBERS = Statement(
 _MEMBER_IDS = Statement(
     "SELECT contact_id FROM memberships WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
 )
-_INSERT_MOVE = insertion("list_moves", MoveRow)
+_INSERT_MOVES = insertion_of_many("list_moves", MoveRow)
 _FORGET_CONTACT = Statement(
     "UPDATE list_moves SET contact_id = NULL WHERE workspace_id = :workspace_id AND contact_id = :contact_id"
 )
@@ -189,15 +204,14 @@ async def member_counts(tx: Tx, workspace_id: str, smart_list_ids: Sequence[str]
     return {row[0]: row[1] for row in rows}
 
 
-async def join_list(tx: Tx, row: MembershipRow) -> bool:
-    """False when the contact is on the list already; since when and by what then stays as it was."""
-    return bool(await tx.run(_JOIN, **values_of(row)))
+async def join_lists(tx: Tx, rows: Sequence[MembershipRow]) -> int:
+    """How many are new: of who is on the list already, since when and by what stays as it was."""
+    return await tx.change_many(_JOIN, rows)
 
 
-async def leave_list(tx: Tx, workspace_id: str, smart_list_id: str, contact_id: str) -> bool:
-    return bool(
-        await tx.run(_LEAVE, workspace_id=workspace_id, smart_list_id=smart_list_id, contact_id=contact_id)
-    )
+async def leave_lists(tx: Tx, rows: Sequence[LeavingRow]) -> int:
+    """How many of them there were."""
+    return await tx.change_many(_LEAVE, rows)
 
 
 async def get_membership(
@@ -209,9 +223,12 @@ async def get_membership(
     return MembershipRow(*row) if row else None
 
 
-async def joined_lists(tx: Tx, workspace_id: str, contact_id: str) -> frozenset[str]:
-    rows = await tx.all(_JOINED, workspace_id=workspace_id, contact_id=contact_id)
-    return frozenset(row[0] for row in rows)
+async def joined_lists(tx: Tx, workspace_id: str, contact_ids: Sequence[str]) -> dict[str, set[str]]:
+    """The lists that each of these contacts is on."""
+    found: dict[str, set[str]] = {contact_id: set() for contact_id in contact_ids}
+    for row in await tx.all(_JOINED, workspace_id=workspace_id, contact_ids=json.dumps(list(contact_ids))):
+        found[row[0]].add(row[1])
+    return found
 
 
 async def joined_by(tx: Tx, workspace_id: str, contact_ids: Sequence[str]) -> dict[str, list[JoinedRow]]:
@@ -241,7 +258,7 @@ async def forget_contact_of_moves(tx: Tx, workspace_id: str, contact_id: str) ->
 
 
 async def insert_moves(tx: Tx, moves: Iterable[MoveRow]) -> None:
-    await tx.run_many(_INSERT_MOVE, [values_of(move) for move in moves])
+    await tx.change_many(_INSERT_MOVES, list(moves))
 
 
 async def page_of_moves(tx: Tx, workspace_id: str, contact_id: str, page: PageRequest) -> list[MoveRow]:

@@ -14,14 +14,17 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
+import msgspec
+
 from leadline.clock import Clock
 from leadline.domain.errors import LeadlineError, Unavailable
-from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Tx, probe
-from leadline.store.engines import Engine, Statement
+from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Together, Tx, probe
+from leadline.store.engines import Engine, ManyStatement, Statement
 from leadline.store.sqlite_driver import driver
 from leadline.store.vault import Vault
 
@@ -68,9 +71,12 @@ class SqliteTx(Tx):
         with _conflicts():
             return cast("int", self._connection.execute(statement.sqlite, values).rowcount)
 
-    async def run_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
+    async def change_many(self, statement: ManyStatement, rows: Sequence[msgspec.Struct]) -> int:
+        if not rows:
+            return 0
         with _conflicts():
-            self._connection.executemany(statement.sqlite, rows)
+            values = map(attrgetter(*statement.names), rows)
+            return cast("int", self._connection.executemany(statement.each_in_order, values).rowcount)
 
 
 @contextlib.contextmanager
@@ -85,14 +91,30 @@ def _conflicts() -> Iterator[None]:
 
 
 class _Job:
-    __slots__ = ("answer", "error", "future", "loop", "work")
+    """Something to be written for a caller: an item of some work that is done together, or work of its own."""
 
-    def __init__(self, work: Callable[[Tx], Awaitable[Any]], future: asyncio.Future[Any]) -> None:
+    __slots__ = ("answer", "error", "future", "item", "kind", "loop", "work")
+
+    def __init__(
+        self,
+        work: Callable[..., Awaitable[Any]],
+        future: asyncio.Future[Any],
+        kind: object = None,
+        item: object = None,
+    ) -> None:
         self.work = work
+        self.kind = kind
+        self.item = item
         self.future = future
         self.loop = future.get_loop()
         self.answer: Any = None
         self.error: BaseException | None = None
+
+    def give(self, answer: Any) -> None:
+        if isinstance(answer, LeadlineError):
+            self.error = answer
+        else:
+            self.answer = answer
 
     def settle(self) -> None:
         if self.future.done():
@@ -101,6 +123,22 @@ class _Job:
             self.future.set_result(self.answer)
         else:
             self.future.set_exception(self.error)
+
+
+def _groups(batch: Sequence[_Job]) -> Iterable[list[_Job]]:
+    """Jobs of one kind together, in the place of the first of them; a job without a kind by itself."""
+    groups: dict[object, list[_Job]] = {}
+    for number, job in enumerate(batch):
+        groups.setdefault(number if job.kind is None else job.kind, []).append(job)
+    return groups.values()
+
+
+async def _carry_out(jobs: Sequence[_Job], tx: Tx) -> Sequence[Any]:
+    work = jobs[0].work
+    if jobs[0].kind is None:
+        return [await work(tx)]
+    answers: Sequence[Any] = await work(tx, [job.item for job in jobs])
+    return answers
 
 
 class SqliteDatabase:
@@ -186,7 +224,13 @@ class SqliteDatabase:
                 connection.execute("ROLLBACK")
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        job = _Job(work, asyncio.get_running_loop().create_future())
+        return cast("T", await self._queue(_Job(work, asyncio.get_running_loop().create_future())))
+
+    async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
+        future = asyncio.get_running_loop().create_future()
+        return cast("T", await self._queue(_Job(work, future, kind=(work, workspace_id), item=item)))
+
+    def _queue(self, job: _Job) -> asyncio.Future[Any]:
         with self._wake:
             if self._failed is not None:
                 raise Unavailable(self._failed)
@@ -194,7 +238,7 @@ class SqliteDatabase:
                 raise Unavailable
             self._jobs.append(job)
             self._wake.notify()
-        return cast("T", await job.future)
+        return job.future
 
     def _write_all(self) -> None:
         while batch := self._next_batch():
@@ -217,25 +261,33 @@ class SqliteDatabase:
             raise Unavailable(self._failed)  # it was waiting in the queue while the disk failed
         connection = self._write_connection
         connection.execute("BEGIN IMMEDIATE")
-        for job in batch:
+        for jobs in _groups(batch):
             # One whose caller has gone may still be run: he cannot know, and a retry finds the answer.
-            self._run(connection, job, signals)
+            self._run(connection, jobs, signals)
         connection.execute("COMMIT")
         _checkpoint(connection)
 
-    def _run(self, connection: Any, job: _Job, signals: set[tuple[Signal, str]]) -> None:
+    def _run(self, connection: Any, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]) -> None:
+        """Carry out jobs in one savepoint; when that fails for several together, each alone."""
         tx = SqliteTx(connection, self._clock.now_ms(), self._vault)
         connection.execute("SAVEPOINT operation")
         try:
-            job.answer = _drive(job.work(tx))
+            answers = _drive(_carry_out(jobs, tx))
         except Exception as refused:
             if isinstance(refused, driver.OperationalError) or _is_of_the_disk(refused):
                 raise  # it is everybody's
-            job.error = refused
             connection.execute("ROLLBACK TO operation")
-        else:
-            signals |= tx.signals
+            connection.execute("RELEASE operation")
+            if len(jobs) == 1:
+                jobs[0].error = refused
+                return
+            for job in jobs:
+                self._run(connection, [job], signals)
+            return
         connection.execute("RELEASE operation")
+        signals |= tx.signals
+        for job, answer in zip(jobs, answers, strict=True):
+            job.give(answer)
 
     def _give_up(self, batch: list[_Job], broken: BaseException) -> None:
         """Roll back and answer `unavailable`.

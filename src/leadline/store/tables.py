@@ -128,10 +128,12 @@ idempotency_keys = _table(
     sa.Column("body", blob(), nullable=True),
     _text("etag", null=True),
     _int("created_at"),
+    # Until when the answer is replayed; from then on the key is free.
+    _int("kept_until"),
     sa.PrimaryKeyConstraint("workspace_id", "idempotency_key"),
     _of_workspace(),
     _check("answer_whole", "(status IS NULL) = (body IS NULL)"),
-    sa.Index(None, "workspace_id", "created_at"),
+    sa.Index(None, "workspace_id", "kept_until"),
 )
 
 smart_lists = _table(
@@ -497,7 +499,94 @@ events = _table(
         sqlite_where=sa.text("contact_id IS NOT NULL"),
         postgresql_where=sa.text("contact_id IS NOT NULL"),
     ),
-    sa.Index(None, "workspace_id", "at"),
+)
+
+users = _table(
+    "users",
+    _id("workspace_id"),
+    _id("user_id"),
+    _text("email"),
+    _text("email_key"),
+    _text("name"),
+    _text("role"),
+    # The phone system's name of the agent that he works as. No foreign key: an agent is known from his first call.
+    _text("agent_id", null=True),
+    # Null until a one-use link was used to set one.
+    _text("password_hash", null=True),
+    _text("theme"),
+    sa.Column("shortcuts_enabled", flag(), nullable=False),
+    _int("disabled_at", null=True),
+    _int("signed_in_at", null=True),
+    _int("created_at"),
+    _int("updated_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "user_id"),
+    sa.UniqueConstraint("workspace_id", "email_key"),
+    sa.UniqueConstraint("workspace_id", "agent_id"),
+    _of_workspace(),
+    _check("role", "role IN ('agent', 'supervisor', 'administrator')"),
+    _check("theme", "theme IN ('system', 'light', 'dark')"),
+    _check("shortcuts_enabled", "shortcuts_enabled IN (0, 1)"),
+    _check("agent_id", "length(agent_id) BETWEEN 1 AND 128"),
+    # Who signs in names no workspace: his accounts are looked up by this one.
+    sa.Index("ix_users_email_key", "email_key"),
+)
+
+user_sessions = _table(
+    "user_sessions",
+    _id("workspace_id"),
+    _id("session_id"),
+    _id("user_id"),
+    _text("secret_hash"),
+    _text("user_agent"),
+    _int("created_at"),
+    _int("seen_at"),
+    _int("expires_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "session_id"),
+    sa.UniqueConstraint("workspace_id", "secret_hash"),
+    _reference("users", "user_id"),
+    sa.Index(None, "workspace_id", "user_id"),
+    sa.Index(None, "workspace_id", "seen_at"),
+)
+
+user_links = _table(
+    "user_links",
+    _id("workspace_id"),
+    _id("link_id"),
+    # Null: the link makes the first administrator.
+    _id("user_id", null=True),
+    _text("secret_hash"),
+    _int("created_at"),
+    _int("expires_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "link_id"),
+    sa.UniqueConstraint("workspace_id", "secret_hash"),
+    _of_workspace(),
+    _reference("users", "user_id"),
+    sa.Index(None, "workspace_id", "user_id"),
+)
+
+audit_entries = _table(
+    "audit_entries",
+    _id("workspace_id"),
+    _id("entry_id"),
+    _int("at"),
+    _text("actor_kind"),
+    _text("actor_id", null=True),
+    # As it was called then: a user may be renamed later.
+    _text("actor_name"),
+    _text("request_id", null=True),
+    _text("action"),
+    _text("thing"),
+    _text("thing_id", null=True),
+    _text("before", null=True),
+    _text("after", null=True),
+    sa.PrimaryKeyConstraint("workspace_id", "entry_id"),
+    _of_workspace(),
+    _check("actor_kind", "actor_kind IN ('user', 'token', 'command_line', 'system')"),
+    sa.Index(None, "workspace_id", "at", "entry_id"),
+    sa.Index(None, "workspace_id", "actor_id", "at", "entry_id"),
+    sa.Index(None, "workspace_id", "action", "at", "entry_id"),
+    sa.Index(None, "workspace_id", "thing", "at", "entry_id"),
+    sa.Index(None, "workspace_id", "thing_id", "at", "entry_id"),
 )
 
 # Facts of closed times, counted: what reports read instead of the facts (docs/internals/reports.md).

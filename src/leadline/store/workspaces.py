@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
-from leadline.store.rows import Row, columns, insertion, values_of
+from leadline.store.rows import Row, columns, insertion, update_of_many, values_of
 
 
 class WorkspaceRow(Row, frozen=True, gc=False):
@@ -35,6 +35,12 @@ class TokenRow(Row, frozen=True, gc=False):
     expires_at: int | None
     last_used_at: int | None
     revoked_at: int | None
+
+
+class TokenUse(Row, frozen=True, gc=False):
+    workspace_id: str
+    token_id: str
+    last_used_at: int
 
 
 class SecretRow(Row, frozen=True, gc=False):
@@ -76,6 +82,7 @@ _EMPTY = tuple(
         "events", "idempotency_keys", "attempts", "deliveries", "replays", "endpoint_hours", "applied_outcomes",
         "list_moves", "memberships", "calls", "agents", "contacts", "outcomes", "endpoints", "smart_lists",
         "webhook_secrets", "report_counts", "report_marks", "deleted_names",
+        "user_links", "user_sessions", "users", "audit_entries",
     )
 )  # fmt: skip
 
@@ -91,9 +98,7 @@ _REVOKE_TOKEN = Statement(
     "UPDATE tokens SET revoked_at = :revoked_at"
     " WHERE workspace_id = :workspace_id AND token_id = :token_id AND revoked_at IS NULL"
 )
-_TOUCH_TOKEN = Statement(
-    "UPDATE tokens SET last_used_at = :last_used_at WHERE workspace_id = :workspace_id AND token_id = :token_id"
-)
+_TOUCH_TOKENS = update_of_many("tokens", "last_used_at = :last_used_at", "tokens.token_id = :token_id")
 
 _INSERT_SECRET = insertion("webhook_secrets", SecretRow)
 _SECRETS = Statement(
@@ -183,10 +188,11 @@ async def revoke_token(tx: Tx, workspace_id: str, token_id: str) -> bool:
 
 async def touch_tokens(tx: Tx, used: Sequence[tuple[str, str, int]]) -> None:
     """Record when tokens were last used: (workspace_id, token_id, at)."""
-    await tx.run_many(
-        _TOUCH_TOKEN,
-        [{"workspace_id": workspace, "token_id": token, "last_used_at": at} for workspace, token, at in used],
-    )
+    by_workspace: dict[str, list[TokenUse]] = {}
+    for workspace_id, token_id, at in used:
+        by_workspace.setdefault(workspace_id, []).append(TokenUse(workspace_id, token_id, at))
+    for uses in by_workspace.values():
+        await tx.change_many(_TOUCH_TOKENS, uses)
 
 
 async def insert_secret(tx: Tx, row: SecretRow) -> None:

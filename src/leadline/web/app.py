@@ -7,10 +7,14 @@ JSON, key look-up, fields, references, effect.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,8 +35,16 @@ from leadline.domain.errors import (
     UnsupportedMediaType,
 )
 from leadline.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX, IDEMPOTENCY_WAIT_SECONDS
-from leadline.operations.idempotency import EncodedAnswer, Keyed, fingerprint, perform_once, replay_of
-from leadline.store.database import Database, Tx
+from leadline.operations.audit import Actor, ActorKind, acting
+from leadline.operations.idempotency import (
+    EncodedAnswer,
+    Keyed,
+    fingerprint,
+    perform_once,
+    perform_together,
+    replay_of,
+)
+from leadline.store.database import Database, Together, Tx
 from leadline.web.auth import Authenticator, token_of
 from leadline.web.decoding import Fields, Malformed, decode_json, read_fields, read_query
 from leadline.web.edge import ClientGone, EdgeRefusal, read_body
@@ -43,9 +55,13 @@ from leadline.web.table import PREFIX, BodyUse, Context, KeyUse, Operation, Repl
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from leadline.web.console.app import Console
+
 log = logging.getLogger("leadline.web")
 
 _encode = msgspec.json.Encoder().encode
+_VISIBLE = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}")
+_INSIDE = f"{PREFIX}/"
 _JSON_TYPES = frozenset({b"application/json", b"application/json;charset=utf-8"})
 _WANTED = frozenset(
     {
@@ -96,7 +112,9 @@ class Api:
         metrics: Metrics,
         pages: dict[str, Page],
         stream: Stream,
+        console: Console | None = None,
     ) -> None:
+        self._console = console
         self._routes = Routes(operations)
         self._database = database
         self._authenticator = authenticator
@@ -106,6 +124,9 @@ class Api:
         self._pages = pages
         self._stream = stream
         self._gate = KeyGate()
+        self._together = {
+            each.name: _work_together(each) for each in operations if each.handler_together is not None
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -115,7 +136,7 @@ class Api:
         started = monotonic_seconds()
         name, status = "other", 500
         try:
-            if not (path == PREFIX or path.startswith(f"{PREFIX}/")):
+            if not (path == PREFIX or path.startswith(_INSIDE)):
                 await self._page(path, scope, receive, send)
                 return
             call = await self._admit(scope, path, request_id)
@@ -135,6 +156,11 @@ class Api:
 
     async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._pages.get(path)
+        if page is None and self._console is not None:
+            accept = next((value for name, value in scope["headers"] if name == b"accept"), None)
+            if self._console.knows(path, accept):
+                await self._console(scope, receive, send)
+                return
         if page is None:
             raise NotFound("There is no such path.")
         if scope["method"] not in ("GET", "HEAD"):
@@ -189,7 +215,7 @@ class Api:
             if stored is None:
                 raise
             return stored
-        return await self._perform(operation, request, keyed)
+        return await self._perform(operation, request, keyed, call.request_id)
 
     def _keyed(self, call: Call, key: str, value: Any) -> Keyed:
         path = call.operation.path.format(**call.parameters)
@@ -201,65 +227,97 @@ class Api:
             kept_ms=self._keys_kept_ms,
         )
 
-    async def _perform(self, operation: Operation, request: Request, keyed: Keyed | None) -> EncodedAnswer:
-        async def effect(tx: Tx) -> EncodedAnswer:
-            return encoded(operation, await operation.handler(tx, request))
-
+    async def _perform(
+        self, operation: Operation, request: Request, keyed: Keyed | None, request_id: str
+    ) -> EncodedAnswer:
         if not operation.writes:
-            return await self._database.read(effect)
+            return await self._database.read(partial(_effect, operation, request))
         if keyed is None:
-            return await self._database.write(effect)
-        async with self._gate.hold(keyed.workspace_id, keyed.key):
-            return await self._database.write(lambda tx: perform_once(tx, keyed, effect))
+            return await self._write(operation, request, keyed, request_id)
+        name = (keyed.workspace_id, keyed.key)
+        await self._gate.enter(name)
+        try:
+            return await self._write(operation, request, keyed, request_id)
+        finally:
+            self._gate.leave(name)
+
+    def _write(
+        self, operation: Operation, request: Request, keyed: Keyed | None, request_id: str
+    ) -> Awaitable[EncodedAnswer]:
+        together = self._together.get(operation.name)
+        if together is not None:
+            return self._database.write_together(together, request.workspace_id, (request, keyed))
+        principal = request.principal
+        actor = Actor(ActorKind.TOKEN, principal.token_id, principal.token_name, request_id)
+        effect = partial(_effect_of, actor, operation, request)
+        if keyed is None:
+            return self._database.write(effect)
+        return self._database.write(lambda tx: perform_once(tx, keyed, effect))
+
+
+async def _effect(operation: Operation, request: Request, tx: Tx) -> EncodedAnswer:
+    assert operation.handler is not None
+    return encoded(operation, await operation.handler(tx, request))
+
+
+async def _effect_of(actor: Actor, operation: Operation, request: Request, tx: Tx) -> EncodedAnswer:
+    with acting(actor):
+        return await _effect(operation, request, tx)
+
+
+def _work_together(operation: Operation) -> Together[EncodedAnswer]:
+    handler = operation.handler_together
+    assert handler is not None
+
+    async def work(
+        tx: Tx, items: Sequence[tuple[Request, Keyed | None]]
+    ) -> Sequence[EncodedAnswer | LeadlineError]:
+        async def effect(tx: Tx, todo: Sequence[int]) -> Sequence[EncodedAnswer | LeadlineError]:
+            replies = await handler(tx, [items[at][0] for at in todo])
+            return [each if isinstance(each, LeadlineError) else encoded(operation, each) for each in replies]
+
+        return await perform_together(tx, [keyed for _, keyed in items], effect)
+
+    return work
 
 
 class KeyGate:
     """Requests of this process with one key go one after the other; between processes the database sees to it."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, str], tuple[asyncio.Lock, int]] = {}
+        # A key that is held, and who waits for it.
+        self._held: dict[tuple[str, str], deque[asyncio.Future[None]]] = {}
 
-    def hold(self, workspace_id: str, key: str) -> _Hold:
-        """Hold a key. Raises IdempotencyKeyInUse when it is not free within a second."""
-        return _Hold(self, (workspace_id, key))
-
-    def enter(self, name: tuple[str, str]) -> asyncio.Lock:
-        lock, users = self._held.get(name, (None, 0))
-        lock = lock or asyncio.Lock()
-        self._held[name] = (lock, users + 1)
-        return lock
+    async def enter(self, name: tuple[str, str]) -> None:
+        """Hold a key until `leave`. Raises IdempotencyKeyInUse when it is not free within a second."""
+        waiting = self._held.get(name)
+        if waiting is None:
+            self._held[name] = deque()
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting.append(turn)
+        try:
+            async with asyncio.timeout(IDEMPOTENCY_WAIT_SECONDS):
+                await turn
+        except BaseException as gone:
+            if turn.done() and not turn.cancelled():
+                self.leave(name)  # it came in the same moment: the next one is to have it
+            else:
+                with contextlib.suppress(ValueError):  # whoever left may have passed it over already
+                    waiting.remove(turn)
+            if isinstance(gone, TimeoutError):
+                raise IdempotencyKeyInUse from None
+            raise
 
     def leave(self, name: tuple[str, str]) -> None:
-        lock, users = self._held.pop(name)
-        if users > 1:
-            self._held[name] = (lock, users - 1)
-
-
-class _Hold:
-    __slots__ = ("_gate", "_lock", "_name")
-
-    def __init__(self, gate: KeyGate, name: tuple[str, str]) -> None:
-        self._gate = gate
-        self._name = name
-        self._lock: asyncio.Lock | None = None
-
-    async def __aenter__(self) -> None:
-        lock = self._gate.enter(self._name)
-        if lock.locked():
-            try:
-                async with asyncio.timeout(IDEMPOTENCY_WAIT_SECONDS):
-                    await lock.acquire()
-            except TimeoutError:
-                self._gate.leave(self._name)
-                raise IdempotencyKeyInUse from None
-        else:
-            await lock.acquire()
-        self._lock = lock
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._lock is not None
-        self._lock.release()
-        self._gate.leave(self._name)
+        """Let the next one have it."""
+        waiting = self._held[name]
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._held[name]
 
 
 def _wanted_headers(sent: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
@@ -305,7 +363,7 @@ def idempotency_key(call: Call) -> str | None:
         return None
     if len(text) >= 2 and text[0] == text[-1] == '"':
         text = _unquoted(text)
-    if not 1 <= len(text) <= IDEMPOTENCY_KEY_CHARACTERS_MAX or not all("!" <= each <= "~" for each in text):
+    if _VISIBLE.fullmatch(text) is None:
         raise _bad_key(f"must be 1-{IDEMPOTENCY_KEY_CHARACTERS_MAX} visible ASCII characters")
     return text
 
@@ -332,6 +390,8 @@ def _check_media_type(call: Call) -> None:
     if not wants and not _has_body(call.headers):
         return
     sent = call.headers.get(b"content-type")
+    if sent == b"application/json" and b"content-type" not in call.repeated:
+        return
     plain = b"" if sent is None else sent.lower().replace(b" ", b"").replace(b"\t", b"").replace(b'"', b"")
     if plain not in _JSON_TYPES or b"content-type" in call.repeated:
         raise UnsupportedMediaType("A body is sent as application/json.")

@@ -6,6 +6,7 @@ does not hide another. Only when nothing at all is wrong is the struct built.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -130,6 +131,10 @@ def read_fields(struct: type[msgspec.Struct], value: Any, prefix: str = "") -> F
     """Read an object as `struct` says. A field of the wrong type is in the problems and not in the values."""
     if not isinstance(value, dict):
         return Fields({}, [Problem(prefix.rstrip("."), "must be an object")])
+    if _is_plain(struct):
+        # All at once is the usual case and costs a tenth; what is wrong is told field by field below.
+        with contextlib.suppress(msgspec.ValidationError):
+            return Fields(msgspec.structs.asdict(msgspec.convert(value, struct, strict=True)), [])
     shape = _shape(struct)
     problems = [Problem(prefix + name, "is not a known field") for name in value if name not in shape]
     values: dict[str, Any] = {}
@@ -156,7 +161,7 @@ def _read_into(
 def _read_value(field_type: Any, value: Any, path: str) -> Fields:
     if value is not None:
         inner = _without_none(field_type)
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+        if _is_struct(inner):
             fields = read_fields(inner, value, path + ".")
             return Fields({} if fields.problems else {"value": inner(**fields.values)}, fields.problems)
         item_type = _item_type(inner)
@@ -213,6 +218,19 @@ def _shape(struct: type[msgspec.Struct]) -> Mapping[str, tuple[Any, bool, Any]]:
 
 
 @cache
+def _is_plain(struct: type[msgspec.Struct]) -> bool:
+    """Whether msgspec alone judges it as we do: it knows no bounds of time, and takes what it does not know."""
+    types = [_without_none(field_type) for field_type, _, _ in _shape(struct).values()]
+    return struct.__struct_config__.forbid_unknown_fields and not any(
+        each is datetime or _item_type(each) is not None or _is_struct(each) for each in types
+    )
+
+
+def _is_struct(field_type: Any) -> bool:
+    return isinstance(field_type, type) and issubclass(field_type, msgspec.Struct)
+
+
+@cache
 def _without_none(field_type: Any) -> Any:
     """The type without its null and unset, and without what only annotates it."""
     if get_origin(field_type) is typing.Annotated:
@@ -236,10 +254,12 @@ def _wants(field_type: Any, what: str) -> bool:
 
 def read_query(struct: type[msgspec.Struct], query: bytes) -> Fields:
     """Read a query string. Every parameter at most once; one that is not known is a problem."""
+    if not query:
+        return read_fields(struct, {})
     problems: list[Problem] = []
     sent: dict[str, Any] = {}
     shape = _shape(struct)
-    for part in query.split(b"&") if query else ():
+    for part in query.split(b"&"):
         raw_name, _, raw_value = part.partition(b"=")
         name, value = _unquote(raw_name), _unquote(raw_value)
         if name is None or value is None:

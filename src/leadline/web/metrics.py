@@ -16,6 +16,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "leadline_http_requests", "Requests answered.", ["operation", "status"], registry=self.registry
         )
@@ -59,8 +60,13 @@ class Metrics:
 
     def request(self, operation: str, _method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self._requests.labels(operation, str(status)).inc()
-        self._seconds.labels(operation).observe(seconds)
+        known = self._known.get((operation, status))
+        if known is None:
+            # As many as there are operations and statuses. Looking the labels up costs more than counting.
+            known = (self._requests.labels(operation, str(status)), self._seconds.labels(operation))
+            self._known[operation, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def attempt(self, error: str | None) -> None:
         """Count one webhook attempt; `error` is its class, None a success."""

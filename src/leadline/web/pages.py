@@ -50,7 +50,6 @@ class Pages:
 
     def by_path(self) -> dict[str, Page]:
         return {
-            "/": self.home,
             "/healthz": self.healthz,
             "/readyz": self.readyz,
             "/metrics": self.metrics,
@@ -58,12 +57,6 @@ class Pages:
             "/docs": self.docs,
             **_static_pages(),
         }
-
-    async def home(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """To the API reference, until there is a console to go to."""
-        headers = [(b"location", b"/docs"), (b"content-length", b"0"), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 307, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
 
     async def healthz(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """The process is there."""

@@ -47,6 +47,9 @@ STATUS_OF_CODE = {
     "unavailable": 503,
 }
 
+# Users are made in the console and on the command line: no operation of the API answers with these.
+STATUS_OF_CONSOLE_CODE = {"user_exists": 409, "last_administrator": 409}
+
 Headers = list[tuple[bytes, bytes]]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -41,6 +42,20 @@ STREAMS_MAX = 5_000
 _encode = msgspec.json.Encoder().encode
 
 
+def _everything(_row: EventRow) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Who follows a workspace, from where, and what of it he sees. `still_allowed` raises once he may no more."""
+
+    workspace_id: str
+    last_event_id: str | None
+    still_allowed: Callable[[], Awaitable[object]]
+    sees: Callable[[EventRow], bool] = _everything
+
+
 class EventStreams:
     """The open event streams of one process."""
 
@@ -61,22 +76,7 @@ class EventStreams:
                 bell.set()
 
     async def serve(self, call: Call, send: Send) -> None:
-        """One stream, until the caller goes, the token ends or the server does."""
-        position = await self._start(call)
-        if self._open >= STREAMS_MAX:
-            raise Unavailable("Too many event streams are open.")
-        self._open += 1
-        self._metrics.streams.inc()
-        try:
-            with self._bell(call.principal.workspace_id) as bell:
-                await self._send_all(call, position, bell, send)
-        except OSError:
-            pass  # the caller has gone
-        finally:
-            self._open -= 1
-            self._metrics.streams.dec()
-
-    async def _start(self, call: Call) -> Position:
+        """One stream of the API, until the caller goes, the token ends or the server does."""
         query = read_query(EventsQuery, call.raw_query)
         if query.problems:
             raise InvalidRequest("The request is not valid.", details=query.problems)
@@ -85,7 +85,30 @@ class EventStreams:
         if not last:
             after = query.values.get("after")
             last = None if after is None else str(after)
-        workspace_id = call.principal.workspace_id
+
+        async def still_allowed() -> None:
+            await self._authenticator.known(call.token)
+
+        await self.follow(Subscription(call.principal.workspace_id, last, still_allowed), send)
+
+    async def follow(self, subscription: Subscription, send: Send) -> None:
+        """One stream, until its reader goes, may not read any more, or the server goes."""
+        position = await self._start(subscription)
+        if self._open >= STREAMS_MAX:
+            raise Unavailable("Too many event streams are open.")
+        self._open += 1
+        self._metrics.streams.inc()
+        try:
+            with self._bell(subscription.workspace_id) as bell:
+                await self._send_all(subscription, position, bell, send)
+        except OSError:
+            pass  # the caller has gone
+        finally:
+            self._open -= 1
+            self._metrics.streams.dec()
+
+    async def _start(self, subscription: Subscription) -> Position:
+        workspace_id, last = subscription.workspace_id, subscription.last_event_id
         if last is None:
             return await self._database.read(lambda tx: newest_position(tx, workspace_id))
         event_id = parse_id(last)
@@ -94,7 +117,9 @@ class EventStreams:
             raise InvalidRequest("The Last-Event-ID is not valid.", details=[problem])
         return await self._database.read(lambda tx: position_after(tx, workspace_id, event_id))
 
-    async def _send_all(self, call: Call, position: Position, bell: asyncio.Event, send: Send) -> None:
+    async def _send_all(
+        self, subscription: Subscription, position: Position, bell: asyncio.Event, send: Send
+    ) -> None:
         await send(
             {
                 "type": "http.response.start",
@@ -108,20 +133,21 @@ class EventStreams:
         )
         # Something at once, so that the caller knows that the stream stands.
         await _send_chunk(send, b": leadline\nretry: 1000\n\n")
-        async for chunk in self._chunks(call, position, bell):
+        async for chunk in self._chunks(subscription, position, bell):
             await _send_chunk(send, chunk)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _chunks(self, call: Call, position: Position, bell: asyncio.Event) -> AsyncIterator[bytes]:
+    async def _chunks(
+        self, subscription: Subscription, position: Position, bell: asyncio.Event
+    ) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
-        workspace_id = call.principal.workspace_id
         while not self._exiting.is_set():
             bell.clear()
             rows: list[EventRow] = []
             try:
-                await self._authenticator.known(call.token)
-                rows = await self._read(workspace_id, position)
+                await subscription.still_allowed()
+                rows = await self._read(subscription.workspace_id, position)
             except Unavailable:
                 pass  # the database is away for a moment; what it holds will still be there
             except LeadlineError:
@@ -129,7 +155,9 @@ class EventStreams:
             if rows:
                 position = (rows[-1].commit_order, rows[-1].event_id)
                 quiet_since = loop.time()
-                yield b"".join(_format(row) for row in rows)
+                seen = b"".join(_format(row) for row in rows if subscription.sees(row))
+                if seen:
+                    yield seen
                 if len(rows) == BATCH_MAX:
                     continue
             elif loop.time() - quiet_since >= HEARTBEAT_SECONDS:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -80,6 +80,8 @@ class Reply:
 
 
 Handler = Callable[[Tx, Request], Awaitable[Reply]]
+# Many requests of one workspace at once: a reply or a refusal for each, in its place.
+HandlerTogether = Callable[[Tx, Sequence[Request]], Awaitable[Sequence["Reply | LeadlineError"]]]
 Rules = Callable[[Mapping[str, Any], Principal, Context], list[Problem]]
 
 
@@ -96,7 +98,9 @@ class Operation:
     path: str
     scope: Scope
     summary: str
-    handler: Handler
+    handler: Handler | None = None
+    # Instead of a handler: what is asked at the same moment is carried out together.
+    handler_together: HandlerTogether | None = None
     answers: Mapping[int, type[Answer]]
     tag: str
     description: str = ""
@@ -119,54 +123,73 @@ class Operation:
     answer_example: Any = None
     query_example: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        assert (self.handler is None) != (self.handler_together is None)
+
     @property
     def status(self) -> int:
         return min(self.answers)
 
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_TEXT_PARAMETERS = frozenset({"agent_id", "link"})
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    operation: Operation
-    path: dict[str, str]
+class Routed(Protocol):
+    """What a route leads to: an operation of the API, or a page of the console."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
 
 
-class Routes:
+R = TypeVar("R", bound=Routed)
+
+
+class Routes(Generic[R]):
     """Which operation a request is for."""
 
-    def __init__(self, operations: tuple[Operation, ...]) -> None:
-        self._by_length: dict[int, list[tuple[list[str | None], list[str], dict[str, Operation]]]] = {}
-        for operation in operations:
-            self._add(operation)
+    def __init__(self, operations: Sequence[R]) -> None:
+        patterns = [_pattern(operation.path) for operation in operations]
+        # How many segments are words in every path: with their number, they find a route among its few neighbours.
+        self._words = min(([*pattern, None].index(None) for pattern in patterns), default=0)
+        self._routes: dict[tuple[Any, ...], list[tuple[list[str | None], list[str], dict[str, R]]]] = {}
+        for operation, pattern in zip(operations, patterns, strict=True):
+            self._add(operation, pattern)
 
-    def _add(self, operation: Operation) -> None:
-        segments = operation.path.split("/")
-        pattern: list[str | None] = [None if _PARAMETER.fullmatch(part) else part for part in segments]
+    def _add(self, operation: R, pattern: list[str | None]) -> None:
         names = _PARAMETER.findall(operation.path)
-        same_length = self._by_length.setdefault(len(segments), [])
-        for known, _, methods in same_length:
+        neighbours = self._routes.setdefault((len(pattern), *pattern[: self._words]), [])
+        for known, _, methods in neighbours:
             if known == pattern:
                 methods[operation.method] = operation
                 return
-        same_length.append((pattern, names, {operation.method: operation}))
+        neighbours.append((pattern, names, {operation.method: operation}))
         # A word of ours comes before a parameter that would take it for an id.
-        same_length.sort(key=lambda known: known[0].count(None))
+        neighbours.sort(key=lambda known: known[0].count(None))
 
-    def find(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
+    def find(self, path: str) -> tuple[dict[str, R], dict[str, str]] | None:
         """The operations of a path by method, and its parameters; None when there is no such path.
 
         `path` is as it was sent: an escaped slash is part of a parameter and does not end it.
         """
-        segments = [unquote(segment) for segment in path.split("/")]
-        for pattern, names, methods in self._by_length.get(len(segments), ()):
+        segments = path.split("/")
+        if "%" in path:
+            segments = [unquote(segment) for segment in segments]
+        neighbours = self._routes.get((len(segments), *segments[: self._words]), ())
+        for pattern, names, methods in neighbours:
             values = _matched(pattern, segments)
             if values is not None:
                 return methods, {
                     name: _parameter(name, value) for name, value in zip(names, values, strict=True)
                 }
         return None
+
+
+def _pattern(path: str) -> list[str | None]:
+    return [None if _PARAMETER.fullmatch(part) else part for part in path.split("/")]
 
 
 def _matched(pattern: list[str | None], segments: list[str]) -> list[str] | None:
@@ -183,7 +206,7 @@ def _matched(pattern: list[str | None], segments: list[str]) -> list[str] | None
 
 def _parameter(name: str, value: str) -> str:
     """A UUID in its canonical form. What is none becomes an id that no row has, and so is not found."""
-    if name == "agent_id":
+    if name in _TEXT_PARAMETERS:
         # The phone system's own text. PostgreSQL cannot even be asked for a NUL, and nobody is called "".
         return "" if "\0" in value else value
     return parse_id(value) or NIL_ID

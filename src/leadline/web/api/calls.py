@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leadline.clock import ms_from_datetime
@@ -16,6 +16,7 @@ from leadline.domain.errors import (
     ContactNotFound,
     DispositionAlreadyApplied,
     DispositionRequired,
+    LeadlineError,
     OutcomeNotFound,
     Problem,
 )
@@ -23,7 +24,7 @@ from leadline.domain.limits import EXTERNAL_ID_CHARACTERS_MAX
 from leadline.domain.paging import START_OF_TEXT, page_request
 from leadline.domain.text import name_problem, note_problem
 from leadline.operations import calls as operations
-from leadline.operations.apply_outcome import Application, apply_outcome, preview_outcome
+from leadline.operations.apply_outcome import Application, Applying, apply_outcomes, preview_outcome
 from leadline.operations.calls import NewCall
 from leadline.store.database import Tx
 from leadline.web.api.contacts import number_problems
@@ -123,16 +124,34 @@ async def _end(tx: Tx, request: Request) -> Reply:
     )
 
 
-async def _apply(tx: Tx, request: Request) -> Reply:
-    application = Application(
+async def _apply_together(tx: Tx, requests: Sequence[Request]) -> list[Reply | LeadlineError]:
+    previews = [await _preview(tx, each) if each.query.dry_run else None for each in requests]
+    asked = [each for each in requests if not each.query.dry_run]
+    applications = [_application(each) for each in asked]
+    applied = iter(await apply_outcomes(tx, asked[0].workspace_id, applications) if applications else ())
+    return [_applied_reply(next(applied)) if preview is None else preview for preview in previews]
+
+
+def _application(request: Request) -> Application:
+    return Application(
         call_id=request.path["call_id"],
         outcome_id=str(request.body.outcome_id),
         agent_id=request.body.agent_id,
         note=request.body.note,
     )
-    if request.query.dry_run:
-        return Reply(await preview_outcome(tx, request.workspace_id, application), status=200)
-    answer, is_new = await apply_outcome(tx, request.workspace_id, application)
+
+
+async def _preview(tx: Tx, request: Request) -> Reply | LeadlineError:
+    try:
+        return Reply(await preview_outcome(tx, request.workspace_id, _application(request)), status=200)
+    except LeadlineError as refused:
+        return refused
+
+
+def _applied_reply(applied: Applying | LeadlineError) -> Reply | LeadlineError:
+    if isinstance(applied, LeadlineError):
+        return applied
+    answer, is_new = applied
     return Reply(answer, status=201 if is_new else 200)
 
 
@@ -225,7 +244,7 @@ OPERATIONS = (
         tag=_TAG,
         summary="Apply an outcome to a call",
         description="The same outcome on the same call again answers 200 with the first application.",
-        handler=_apply,
+        handler_together=_apply_together,
         answers={200: AppliedAnswer | DryRunAnswer, 201: AppliedAnswer},  # type: ignore[dict-item]
         query=ApplyQuery,
         body=ApplyBody,

@@ -14,13 +14,14 @@ from leadline.domain.limits import NAME_CHARACTERS_MAX
 from leadline.domain.text import name_problem
 from leadline.operations import workspaces as operations
 from leadline.store.database import Tx
-from leadline.web.table import BodyUse, Context, KeyUse, Operation, Reply, Request, optional
+from leadline.web.table import BodyUse, Context, KeyUse, Operation, Reply, Request, optional, typed
 from leadline.wire.workspaces import WorkspaceAnswer, WorkspaceChange
 
 _WORKSPACE = "/phone-system/workspace"
 
 
-def _rules(fields: Mapping[str, Any], _principal: Principal, _context: Context) -> list[Problem]:
+def workspace_rules(fields: Mapping[str, Any], _principal: Principal, _context: Context) -> list[Problem]:
+    """Every rule that the settings break, other than their types."""
     problems = []
     name, region = fields.get("name"), fields.get("region")
     if isinstance(name, str) and (wrong := name_problem(name, NAME_CHARACTERS_MAX)):
@@ -34,13 +35,19 @@ async def _get(tx: Tx, request: Request) -> Reply:
     return Reply(await operations.get_workspace(tx, request.workspace_id))
 
 
-async def _change(tx: Tx, request: Request) -> Reply:
-    sent = msgspec.structs.asdict(request.body)
+def changes_of(body: WorkspaceChange) -> dict[str, Any]:
+    """The settings that were sent, as the operation takes them."""
+    sent = msgspec.structs.asdict(body)
     changes = {name: value for name, value in sent.items() if value is not msgspec.UNSET}
     if "wrap_up_timeout_outcome_id" in changes:
         changes["wrap_up_timeout_outcome_id"] = optional(changes["wrap_up_timeout_outcome_id"])
     if "name" in changes:
         changes["name"] = changes["name"].strip()
+    return changes
+
+
+async def _change(tx: Tx, request: Request) -> Reply:
+    changes = changes_of(typed(request, WorkspaceChange))
     return Reply(await operations.change_workspace(tx, request.workspace_id, changes))
 
 
@@ -69,7 +76,7 @@ OPERATIONS = (
         answers={200: WorkspaceAnswer},
         body=WorkspaceChange,
         body_use=BodyUse.REQUIRED,
-        rules=_rules,
+        rules=workspace_rules,
         errors=(OutcomeNotFound,),
         example={"wrap_up_timeout_seconds": 120},
     ),

@@ -16,6 +16,7 @@ depends_on = None
 def upgrade() -> None:
     _workspaces()
     _agents()
+    _audit_entries()
     _contacts()
     _deleted_names()
     _endpoints()
@@ -26,6 +27,7 @@ def upgrade() -> None:
     _report_marks()
     _smart_lists()
     _tokens()
+    _users()
     _webhook_secrets()
     _calls()
     _deliveries()
@@ -33,6 +35,8 @@ def upgrade() -> None:
     _list_moves()
     _memberships()
     _outcomes()
+    _user_links()
+    _user_sessions()
     _applied_outcomes()
     _attempts()
 
@@ -81,6 +85,63 @@ def _agents() -> None:
     )
     op.create_index(
         "ix_agents_created_at_agent_id", "agents", ["workspace_id", "created_at", "agent_id"], unique=False
+    )
+
+
+def _audit_entries() -> None:
+    op.create_table(
+        "audit_entries",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("entry_id", identifier(), nullable=False),
+        sa.Column("at", integer(), nullable=False),
+        sa.Column("actor_kind", text(), nullable=False),
+        sa.Column("actor_id", text(), nullable=True),
+        sa.Column("actor_name", text(), nullable=False),
+        sa.Column("request_id", text(), nullable=True),
+        sa.Column("action", text(), nullable=False),
+        sa.Column("thing", text(), nullable=False),
+        sa.Column("thing_id", text(), nullable=True),
+        sa.Column("before", text(), nullable=True),
+        sa.Column("after", text(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "entry_id", name="pk_audit_entries"),
+        sa.CheckConstraint(
+            "actor_kind IN ('user', 'token', 'command_line', 'system')",
+            name=op.f("ck_audit_entries_actor_kind"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_audit_entries_workspace_id",
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_audit_entries_action_at_entry_id",
+        "audit_entries",
+        ["workspace_id", "action", "at", "entry_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_audit_entries_actor_id_at_entry_id",
+        "audit_entries",
+        ["workspace_id", "actor_id", "at", "entry_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_audit_entries_at_entry_id", "audit_entries", ["workspace_id", "at", "entry_id"], unique=False
+    )
+    op.create_index(
+        "ix_audit_entries_thing_at_entry_id",
+        "audit_entries",
+        ["workspace_id", "thing", "at", "entry_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_audit_entries_thing_id_at_entry_id",
+        "audit_entries",
+        ["workspace_id", "thing_id", "at", "entry_id"],
+        unique=False,
     )
 
 
@@ -204,7 +265,6 @@ def _events() -> None:
         ),
         sqlite_strict=True,
     )
-    op.create_index("ix_events_at", "events", ["workspace_id", "at"], unique=False)
     op.create_index(
         "ix_events_commit_order_event_id",
         "events",
@@ -231,6 +291,7 @@ def _idempotency_keys() -> None:
         sa.Column("body", blob(), nullable=True),
         sa.Column("etag", text(), nullable=True),
         sa.Column("created_at", integer(), nullable=False),
+        sa.Column("kept_until", integer(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "idempotency_key", name="pk_idempotency_keys"),
         sa.CheckConstraint(
             "(status IS NULL) = (body IS NULL)", name=op.f("ck_idempotency_keys_answer_whole")
@@ -244,7 +305,7 @@ def _idempotency_keys() -> None:
         sqlite_strict=True,
     )
     op.create_index(
-        "ix_idempotency_keys_created_at", "idempotency_keys", ["workspace_id", "created_at"], unique=False
+        "ix_idempotency_keys_kept_until", "idempotency_keys", ["workspace_id", "kept_until"], unique=False
     )
 
 
@@ -378,6 +439,38 @@ def _tokens() -> None:
         sa.UniqueConstraint("workspace_id", "token_hash", name="uq_tokens_workspace_id_token_hash"),
         sqlite_strict=True,
     )
+
+
+def _users() -> None:
+    op.create_table(
+        "users",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("user_id", identifier(), nullable=False),
+        sa.Column("email", text(), nullable=False),
+        sa.Column("email_key", text(), nullable=False),
+        sa.Column("name", text(), nullable=False),
+        sa.Column("role", text(), nullable=False),
+        sa.Column("agent_id", text(), nullable=True),
+        sa.Column("password_hash", text(), nullable=True),
+        sa.Column("theme", text(), nullable=False),
+        sa.Column("shortcuts_enabled", flag(), nullable=False),
+        sa.Column("disabled_at", integer(), nullable=True),
+        sa.Column("signed_in_at", integer(), nullable=True),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("updated_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "user_id", name="pk_users"),
+        sa.CheckConstraint("length(agent_id) BETWEEN 1 AND 128", name=op.f("ck_users_agent_id")),
+        sa.CheckConstraint("role IN ('agent', 'supervisor', 'administrator')", name=op.f("ck_users_role")),
+        sa.CheckConstraint("shortcuts_enabled IN (0, 1)", name=op.f("ck_users_shortcuts_enabled")),
+        sa.CheckConstraint("theme IN ('system', 'light', 'dark')", name=op.f("ck_users_theme")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_users_workspace_id"
+        ),
+        sa.UniqueConstraint("workspace_id", "agent_id", name="uq_users_workspace_id_agent_id"),
+        sa.UniqueConstraint("workspace_id", "email_key", name="uq_users_workspace_id_email_key"),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_users_email_key", "users", ["email_key"], unique=False)
 
 
 def _webhook_secrets() -> None:
@@ -762,6 +855,59 @@ def _outcomes() -> None:
         ["workspace_id", "display_order", "created_at", "outcome_id"],
         unique=False,
     )
+
+
+def _user_links() -> None:
+    op.create_table(
+        "user_links",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("link_id", identifier(), nullable=False),
+        sa.Column("user_id", identifier(), nullable=True),
+        sa.Column("secret_hash", text(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("expires_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "link_id", name="pk_user_links"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_user_links_workspace_id",
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "user_id"],
+            ["users.workspace_id", "users.user_id"],
+            ondelete="CASCADE",
+            name="fk_user_links_workspace_id_user_id",
+        ),
+        sa.UniqueConstraint("workspace_id", "secret_hash", name="uq_user_links_workspace_id_secret_hash"),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_user_links_user_id", "user_links", ["workspace_id", "user_id"], unique=False)
+
+
+def _user_sessions() -> None:
+    op.create_table(
+        "user_sessions",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("session_id", identifier(), nullable=False),
+        sa.Column("user_id", identifier(), nullable=False),
+        sa.Column("secret_hash", text(), nullable=False),
+        sa.Column("user_agent", text(), nullable=False),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("seen_at", integer(), nullable=False),
+        sa.Column("expires_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "session_id", name="pk_user_sessions"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "user_id"],
+            ["users.workspace_id", "users.user_id"],
+            ondelete="CASCADE",
+            name="fk_user_sessions_workspace_id_user_id",
+        ),
+        sa.UniqueConstraint("workspace_id", "secret_hash", name="uq_user_sessions_workspace_id_secret_hash"),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_user_sessions_seen_at", "user_sessions", ["workspace_id", "seen_at"], unique=False)
+    op.create_index("ix_user_sessions_user_id", "user_sessions", ["workspace_id", "user_id"], unique=False)
 
 
 def _applied_outcomes() -> None:

@@ -1,0 +1,18 @@
+"""The console: the agents' desk, and everything an administrator sets. The pages, all of them."""
+
+from __future__ import annotations
+
+from leadline.web.console.pages import audit, home, profile, search, sign_in, tokens, users, workspace
+
+PAGES = (
+    *home.PAGES,
+    *search.PAGES,
+    *sign_in.PAGES,
+    *workspace.PAGES,
+    *tokens.PAGES,
+    *users.PAGES,
+    *audit.PAGES,
+    *profile.PAGES,
+)
+
+__all__ = ["PAGES"]

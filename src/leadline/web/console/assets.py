@@ -1,0 +1,64 @@
+"""Our own style sheets and scripts, compressed once, under addresses that change with what they hold."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+PREFIX = "/static/console/"
+_TYPES = {
+    "css": b"text/css; charset=utf-8",
+    "js": b"text/javascript; charset=utf-8",
+    "svg": b"image/svg+xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    media_type: bytes
+    body: bytes
+    compressed: bytes
+    etag: bytes
+
+
+class Assets:
+    """All files of a folder. One version for all of them, so that a script finds the others beside itself."""
+
+    def __init__(self) -> None:
+        found = {file.name: file.read_bytes() for file in _files()}
+        whole = hashlib.blake2b(digest_size=8)
+        for name in sorted(found):
+            whole.update(name.encode() + b"\0" + found[name] + b"\0")
+        self.version = whole.hexdigest()
+        self._assets: Mapping[str, Asset] = {name: _asset(name, body) for name, body in found.items()}
+
+    def url(self, name: str) -> str:
+        """The address of a file, which holds this content for ever. Raises KeyError for one that is not there."""
+        self._assets[name]
+        return f"{PREFIX}{self.version}/{name}"
+
+    def names(self) -> list[str]:
+        return sorted(self._assets)
+
+    def find(self, path: str) -> tuple[Asset, bool] | None:
+        """The file at an address, and whether its address is this version's."""
+        version, _, name = path.removeprefix(PREFIX).partition("/")
+        asset = self._assets.get(name)
+        return None if asset is None else (asset, version == self.version)
+
+
+def _files() -> Iterator[Traversable]:
+    for file in files("leadline.web.console").joinpath("static").iterdir():
+        if file.name.rpartition(".")[2] in _TYPES:
+            yield file
+
+
+def _asset(name: str, body: bytes) -> Asset:
+    # Without a time in its head, the same content is the same bytes.
+    compressed = gzip.compress(body, 9, mtime=0)
+    etag = b'"%b"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode()
+    return Asset(_TYPES[name.rpartition(".")[2]], body, compressed, etag)

@@ -1,0 +1,23 @@
+// What every page does. A page's own script imports what it needs from the modules beside this one.
+import { setUpDialogs } from "./dialogs.js";
+import { setUpForms } from "./forms.js";
+import { setUpLive } from "./live.js";
+import { setUpMenus } from "./menus.js";
+import { setUpPalette } from "./palette.js";
+import { setUpKeys } from "./keys.js";
+import { setUpTheme } from "./theme.js";
+import { setUpTimes } from "./times.js";
+import { setUpToasts } from "./toasts.js";
+
+setUpDialogs();
+setUpMenus();
+setUpTheme();
+setUpForms();
+setUpTimes();
+setUpToasts();
+if (document.body.dataset.csrf) {
+  setUpKeys();
+  setUpPalette();
+  setUpLive();
+}
+document.documentElement.dataset.ready = "true";

@@ -1,0 +1,106 @@
+// Live updates. One event stream for all tabs (a shared worker holds it; without one, the tab that has the lock).
+// What carries data-live="types" and data-fragment="block" is fetched again, as HTML, when such an event happens.
+
+const listeners = new Set();
+const WAIT_MS = 120;
+
+// `handler(event)` for events of these types; an event has `event_id`, `type`, `at`, `data`. Returns a function that ends it.
+export function onEvent(types, handler) {
+  const entry = { types: new Set(types), handler };
+  listeners.add(entry);
+  return () => listeners.delete(entry);
+}
+
+// `handler()` after the connection was away: whatever happened meanwhile may have been missed.
+export function onReturn(handler) {
+  return onEvent(["leadline.returned"], handler);
+}
+
+// Fetch a block of this page again and put it in place; what is focused within it stays focused (by its id).
+export async function refresh(part) {
+  if (part.dataset.loading) {
+    part.dataset.again = "true";
+    return;
+  }
+  part.dataset.loading = "true";
+  try {
+    const answer = await fetch(part.dataset.url ?? location.href, { headers: { "Leadline-Fragment": part.dataset.fragment } });
+    if (answer.status === 401) location.reload();
+    if (answer.ok) place(part, await answer.text());
+  } catch {
+    // The server is away; the stream's return refreshes everything.
+  } finally {
+    delete part.dataset.loading;
+    if (part.dataset.again) {
+      delete part.dataset.again;
+      refresh(part);
+    }
+  }
+}
+
+function place(part, html) {
+  if (part.dataset.last === html) return;
+  part.dataset.last = html;
+  const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+  part.innerHTML = html;
+  if (focused) document.getElementById(focused)?.focus();
+  part.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
+}
+
+function tell(event) {
+  for (const { types, handler } of [...listeners]) {
+    if (types.has(event.type) || types.has("*")) handler(event);
+  }
+}
+
+const waiting = new Map();
+
+function refreshSoon(part) {
+  if (waiting.has(part)) return;
+  waiting.set(part, setTimeout(() => {
+    waiting.delete(part);
+    if (part.isConnected && !("paused" in part.dataset)) refresh(part);
+  }, WAIT_MS));
+}
+
+function refreshParts(event) {
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const types = part.dataset.live.split(" ");
+    if (event.type === "leadline.returned" || types.includes(event.type)) refreshSoon(part);
+  }
+}
+
+export function setUpLive() {
+  onEvent(["*"], refreshParts);
+  const url = document.body.dataset.worker;
+  if ("SharedWorker" in window) {
+    const worker = new SharedWorker(url, { name: "leadline-live" });
+    worker.port.onmessage = ({ data }) => receive(data);
+    worker.port.start();
+    // A worker cannot see that a tab has closed unless it is told.
+    addEventListener("pagehide", () => worker.port.postMessage("bye"));
+    addEventListener("pageshow", (event) => { if (event.persisted) worker.port.postMessage("hello"); });
+  } else {
+    shareByChannel();
+  }
+}
+
+function receive(message) {
+  document.documentElement.dataset.live = message.state;
+  if (message.event) tell(message.event);
+  if (message.returned) tell({ type: "leadline.returned", data: {} });
+}
+
+// Without shared workers: the tab that holds the lock reads the stream and tells the others.
+async function shareByChannel() {
+  const channel = new BroadcastChannel("leadline-live");
+  channel.onmessage = ({ data }) => receive(data);
+  if (!navigator.locks) return;
+  const { follow } = await import("./stream.js");
+  navigator.locks.request("leadline-live", () => new Promise(() => {
+    follow((message) => {
+      channel.postMessage(message);
+      receive(message);
+    });
+  }));
+}

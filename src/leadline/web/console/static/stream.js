@@ -1,0 +1,40 @@
+// Follows /live with an EventSource, which goes on where it was after a break; tells `listener` what comes.
+
+const TYPES = [
+  "call.started", "call.answered", "call.ended", "call.closed", "outcome.applied",
+  "delivery.succeeded", "delivery.failed", "outcomes.changed", "endpoint.disabled",
+];
+const RETRY_MS = 3_000;
+
+export function follow(listener) {
+  let last = "";
+  let wasAway = false;
+  let source = null;
+  let stopped = false;
+
+  function connect() {
+    source = new EventSource(last ? `/live?after=${last}` : "/live");
+    source.onopen = () => {
+      listener({ state: "on", returned: wasAway });
+      wasAway = false;
+    };
+    source.onerror = () => {
+      listener({ state: "away" });
+      wasAway = true;
+      // The browser tries again by itself unless it was refused.
+      if (source.readyState === EventSource.CLOSED && !stopped) setTimeout(connect, RETRY_MS);
+    };
+    for (const type of TYPES) {
+      source.addEventListener(type, (event) => {
+        last = event.lastEventId;
+        listener({ state: "on", event: JSON.parse(event.data) });
+      });
+    }
+  }
+
+  connect();
+  return () => {
+    stopped = true;
+    source.close();
+  };
+}
