@@ -47,7 +47,7 @@ def column_chart(
 ) -> str:
     """A column for each label; several series are stacked, those below zero downwards."""
     description = described(labels, series, form)
-    items = [LegendItem(each.name, _sample(n)) for n, each in enumerate(series)]
+    items = [LegendItem(each.name, _sample(class_of(n, bad=each.bad))) for n, each in enumerate(series)]
     above, legend_height = legend(items, size[0])
     stacks = [[_value(each, at) for each in series] for at in range(len(labels))]
     ends = [end for stack in stacks for end in _ends(stack)]
@@ -57,8 +57,9 @@ def column_chart(
     axis = axis_for(ends, whole=whole_ticks, times=times)
     plot = plot_for(size, axis, len(labels), axis_form or form, legend_height)
     parts = [*above, *grid(plot), *labels_below(plot, labels, width=size[0], strides=STRIDES[interval])]
+    classes = [class_of(n, bad=each.bad) for n, each in enumerate(series)]
     for at, stack in enumerate(stacks):
-        parts += _column(plot, at, stack)
+        parts += _column(plot, at, stack, classes)
     parts += hits(plot, labels, series, form)
     return document(name, size, title, description, parts, kind="columns", standalone=standalone)
 
@@ -77,7 +78,7 @@ def _ends(stack: Sequence[float]) -> tuple[float, float]:
     return sum(value for value in stack if value < 0), sum(value for value in stack if value > 0)
 
 
-def _column(plot: Plot, at: int, stack: Sequence[float]) -> Iterator[str]:
+def _column(plot: Plot, at: int, stack: Sequence[float], classes: Sequence[str]) -> Iterator[str]:
     thick = min(46.0, max(1.0, plot.step * 0.62))
     up = down = 0.0
     for place, value in enumerate(stack):
@@ -95,12 +96,12 @@ def _column(plot: Plot, at: int, stack: Sequence[float]) -> Iterator[str]:
             height=max(0.5, low - high),
             rx=min(2.0, thick / 4),
         )
-        yield element("g", rectangle, class_=class_of(place))
+        yield element("g", rectangle, class_=classes[place])
 
 
-def _sample(place: int) -> str:
+def _sample(class_: str) -> str:
     square = element("rect", class_="bar", x=5, y=-6, width=12, height=12, rx=2)
-    return element("g", square, class_=class_of(place))
+    return element("g", square, class_=class_)
 
 
 @dataclass(frozen=True, slots=True)

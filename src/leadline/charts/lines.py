@@ -48,7 +48,7 @@ def line_chart(
     The first is filled below when `area`. `form` writes values, `axis_form` those of the axis.
     """
     values = [value for each in series for value in each.values if value is not None]
-    items = [LegendItem(each.name, _sample(n)) for n, each in enumerate(series)]
+    items = [LegendItem(each.name, _sample(n, bad=each.bad)) for n, each in enumerate(series)]
     above, legend_height = legend(items, size[0])
     description = described(labels, series, form)
     if not labels or not values:
@@ -79,7 +79,7 @@ def _line(plot: Plot, place: int, series: Series, *, area: bool) -> Iterator[str
         if plot.count <= _MARKS_MAX or len(points) == 1:
             drawn += [_mark(place, x, y) for x, y in points]
     if drawn:
-        yield element("g", "".join(drawn), class_=class_of(place))
+        yield element("g", "".join(drawn), class_=class_of(place, bad=series.bad))
 
 
 def _runs(values: Sequence[float | None]) -> Iterator[list[tuple[int, float]]]:
@@ -114,6 +114,6 @@ def _path(x: float, y: float, corners: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{number(x + dx)} {number(y + dy)}" for dx, dy in corners) + "Z"
 
 
-def _sample(place: int) -> str:
+def _sample(place: int, *, bad: bool) -> str:
     line = element("path", class_="line", d="M1 0L21 0", stroke_dasharray=_DASHES[place % 6])
-    return element("g", line + _mark(place, 11, 0), class_=class_of(place))
+    return element("g", line + _mark(place, 11, 0), class_=class_of(place, bad=bad))

@@ -20,10 +20,11 @@ _ABOVE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Values in the order of the labels; None where there is nothing to say."""
+    """Values in the order of the labels; None where there is nothing to say. `bad` ones are drawn in red."""
 
     name: str
     values: Sequence[float | None]
+    bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ class Plot:
         return self.left + self.step * (number + 0.5)
 
 
-def class_of(number: int) -> str:
+def class_of(number: int, *, bad: bool = False) -> str:
     """The class that colours a series."""
-    return f"s{number % SERIES_MAX + 1}"
+    return "bad" if bad else f"s{number % SERIES_MAX + 1}"
 
 
 def plot_for(size: tuple[float, float], axis: Axis, count: int, form: Format, legend_height: float) -> Plot:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 SERIES_MAX = 6
 _LIGHT = """--chart-ground: #ffffff; --chart-text: #46505d; --chart-strong: #17202b; --chart-grid: #e6e9ed;
-  --chart-axis: #aab3be; --chart-on: #ffffff; --chart-rest: #77818e;
+  --chart-axis: #aab3be; --chart-on: #ffffff; --chart-rest: #77818e; --chart-bad: #c2352b;
   --chart-1: #1d5bd8; --chart-2: #13693a; --chart-3: #9a3d00; --chart-4: #6a35b3; --chart-5: #a11d6b;
   --chart-6: #0b6a78;"""
 _DARK = """--chart-ground: #161b22; --chart-text: #aeb8c4; --chart-strong: #e8edf3; --chart-grid: #2a313b;
-  --chart-axis: #5b6673; --chart-on: #0e1116; --chart-rest: #8e99a6;
+  --chart-axis: #5b6673; --chart-on: #0e1116; --chart-rest: #8e99a6; --chart-bad: #ff9c94;
   --chart-1: #7aa5ff; --chart-2: #7ed6a0; --chart-3: #ffb077; --chart-4: #cbabff; --chart-5: #ff9cd0;
   --chart-6: #74d3e2;"""
 _SERIES = "\n".join(
@@ -36,6 +36,7 @@ STYLE = f""":root, svg.chart {{ {_LIGHT} }}
 .chart .hollow {{ fill: var(--chart-ground); stroke: currentColor; stroke-width: 1.5; }}
 .chart .bar {{ fill: currentColor; }}
 .chart .track {{ fill: var(--chart-grid); }}
+.chart .bad {{ color: var(--chart-bad); }}
 .chart .rest {{ color: var(--chart-rest); }}
 .chart .hit {{ fill: transparent; }}
 .chart .hit:hover {{ fill: var(--chart-axis); opacity: 0.18; }}

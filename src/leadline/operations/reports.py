@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from leadline.clock import iso_or_none
+from leadline.domain.paging import START_OF_TEXT, PageRequest
 from leadline.domain.reports import ROWS_MAX, CallCounts, Counting, Measure, call_counts, ratio
 from leadline.operations.report_numbers import (
     BEFORE,
@@ -32,6 +34,7 @@ from leadline.operations.report_numbers import (
     unmeasured,
     waiting_now,
 )
+from leadline.store import calls as agents_store
 from leadline.store import deleted_names, endpoints, smart_lists
 from leadline.store.database import Tx
 from leadline.wire.reports import (
@@ -64,6 +67,30 @@ from leadline.wire.reports import (
     WrapUpReport,
     WrapUpReportAnswer,
 )
+
+# How many agents a page offers to choose from; any other can be named in its address.
+AGENTS_OFFERED_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ReportChoices:
+    """What reports can be narrowed to: agents' names, and (id, name) of outcomes and Smart Lists."""
+
+    agent_ids: Sequence[str]
+    outcomes: Sequence[tuple[str, str]]
+    smart_lists: Sequence[tuple[str, str]]
+
+
+async def report_choices(tx: Tx, workspace_id: str) -> ReportChoices:
+    """By name; agents those that were seen last."""
+    page = PageRequest(AGENTS_OFFERED_MAX - 1, START_OF_TEXT)
+    agents = await agents_store.page_of_agents(tx, workspace_id, page)
+    lists = await smart_lists.list_names(tx, workspace_id)
+    return ReportChoices(
+        agent_ids=sorted(row.agent_id for row in agents),
+        outcomes=list((await outcome_names(tx, workspace_id)).items()),
+        smart_lists=sorted(lists.items(), key=lambda each: each[1].casefold()),
+    )
 
 
 async def outcomes_report(tx: Tx, workspace_id: str, request: ReportRequest) -> OutcomesReportAnswer:

@@ -132,7 +132,7 @@ class Operation:
 
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_TEXT_PARAMETERS = frozenset({"agent_id", "link"})
+_TEXT_PARAMETERS = frozenset({"agent_id", "link", "report_name"})
 
 
 class Routed(Protocol):

@@ -26,24 +26,57 @@ _REPORTS = "/phone-system/reports"
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class Kind:
     """A report: its operation, and the row types of its tables, the first the usual one."""
 
     name: str
     operation: Callable[[Tx, str, ReportRequest], Awaitable[Any]]
     tables: dict[str, type[msgspec.Struct]]
 
+    def file_name(self, table: str, now_ms: int) -> str:
+        """Of a table as CSV, made today."""
+        return f"leadline-{self.name}-{table.replace('_', '-')}-{iso_from_ms(now_ms)[:10]}.csv"
 
-def _handler(kind: _Kind) -> Handler:
+
+_ALL = (
+    Kind(
+        "outcomes",
+        operations.outcomes_report,
+        {"buckets": wire.OutcomesBucket, "outcomes": wire.OutcomeCount},
+    ),
+    Kind("dispositions", operations.dispositions_report, {"dispositions": wire.OutcomeCount}),
+    Kind("rates", operations.rates_report, {"buckets": wire.RatesBucket}),
+    Kind("agents", operations.agents_report, {"agents": wire.AgentNumbers}),
+    Kind(
+        "smart-lists",
+        operations.smart_lists_report,
+        {"smart_lists": wire.ListNumbers, "buckets": wire.ListBucket},
+    ),
+    Kind("wrap-up", operations.wrap_up_report, {"buckets": wire.WrapUpBucket, "agents": wire.WrapUpNumbers}),
+    Kind(
+        "missing-dispositions",
+        operations.missing_dispositions_report,
+        {"buckets": wire.MissingBucket, "agents": wire.MissingNumbers},
+    ),
+    Kind(
+        "webhooks",
+        operations.webhooks_report,
+        {"buckets": wire.WebhooksBucket, "results": wire.ResultCount, "endpoints": wire.EndpointNumbers},
+    ),
+)
+KINDS = {kind.name: kind for kind in _ALL}
+
+
+def _handler(kind: Kind) -> Handler:
     async def report(tx: Tx, request: Request) -> Reply:
         answer = await kind.operation(tx, request.workspace_id, report_request(request.query, tx.now_ms))
         if request.query.format != "csv":
             return Reply(answer)
         table = request.query.table or next(iter(kind.tables))
-        day = iso_from_ms(tx.now_ms)[:10]
         body = csv_of(kind.tables[table], getattr(answer.report, table))
-        name = f"leadline-{kind.name}-{table.replace('_', '-')}-{day}.csv"
-        return Reply(answer, download=Download("text/csv; charset=utf-8", name, body))
+        return Reply(
+            answer, download=Download("text/csv; charset=utf-8", kind.file_name(table, tx.now_ms), body)
+        )
 
     return report
 
@@ -88,8 +121,9 @@ def _ids(field: str, text: str | None) -> frozenset[str] | None:
 
 
 def _operation(
-    kind: _Kind, *, query: type[wire.ReportQuery], answer: type[Answer], summary: str, description: str
+    name: str, *, query: type[wire.ReportQuery], answer: type[Answer], summary: str, description: str
 ) -> Operation:
+    kind = KINDS[name]
     return Operation(
         name=f"report_{kind.name.replace('-', '_')}",
         method="GET",
@@ -110,80 +144,56 @@ def _operation(
 
 OPERATIONS = (
     _operation(
-        _Kind(
-            "outcomes",
-            operations.outcomes_report,
-            {"buckets": wire.OutcomesBucket, "outcomes": wire.OutcomeCount},
-        ),
+        "outcomes",
         query=wire.OutcomesReportQuery,
         answer=wire.OutcomesReportAnswer,
         summary="Outcomes over time",
         description="How many outcomes were applied, hour by hour, day by day or week by week, and which.",
     ),
     _operation(
-        _Kind("dispositions", operations.dispositions_report, {"dispositions": wire.OutcomeCount}),
+        "dispositions",
         query=wire.DispositionsReportQuery,
         answer=wire.DispositionsReportAnswer,
         summary="Mix of dispositions",
         description="Which dispositions calls were given, and the share of each.",
     ),
     _operation(
-        _Kind("rates", operations.rates_report, {"buckets": wire.RatesBucket}),
+        "rates",
         query=wire.RatesReportQuery,
         answer=wire.RatesReportAnswer,
         summary="Contact rate and conversion rate",
         description="Of closed calls. Choose which outcomes make a call a contact or a conversion.",
     ),
     _operation(
-        _Kind("agents", operations.agents_report, {"agents": wire.AgentNumbers}),
+        "agents",
         query=wire.AgentsReportQuery,
         answer=wire.AgentsReportAnswer,
         summary="Numbers by agent",
         description="Calls, what they achieved, wrap-up times and missing dispositions of each agent.",
     ),
     _operation(
-        _Kind(
-            "smart-lists",
-            operations.smart_lists_report,
-            {"smart_lists": wire.ListNumbers, "buckets": wire.ListBucket},
-        ),
+        "smart-lists",
         query=wire.SmartListsReportQuery,
         answer=wire.SmartListsReportAnswer,
         summary="Growth of Smart Lists",
         description="Who joined and left, and how long each list was at the end of the period.",
     ),
     _operation(
-        _Kind(
-            "wrap-up",
-            operations.wrap_up_report,
-            {"buckets": wire.WrapUpBucket, "agents": wire.WrapUpNumbers},
-        ),
+        "wrap-up",
         query=wire.WrapUpReportQuery,
         answer=wire.WrapUpReportAnswer,
         summary="Wrap-up time",
         description="How long calls waited for their dispositions, by the server's clock.",
     ),
     _operation(
-        _Kind(
-            "missing-dispositions",
-            operations.missing_dispositions_report,
-            {"buckets": wire.MissingBucket, "agents": wire.MissingNumbers},
-        ),
+        "missing-dispositions",
         query=wire.MissingDispositionsReportQuery,
         answer=wire.MissingDispositionsReportAnswer,
         summary="Missing dispositions",
         description="Calls that owed a disposition and were closed without one, and those that wait for one now.",
     ),
     _operation(
-        _Kind(
-            "webhooks",
-            operations.webhooks_report,
-            {
-                "buckets": wire.WebhooksBucket,
-                "results": wire.ResultCount,
-                "endpoints": wire.EndpointNumbers,
-            },
-        ),
+        "webhooks",
         query=wire.WebhooksReportQuery,
         answer=wire.WebhooksReportAnswer,
         summary="Health of webhooks",
