@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leadline.charts import (
@@ -44,9 +44,10 @@ def read(svg: str) -> Element:
     assert not re.search(r"<script|\son\w+=\"|javascript:", svg)
     root = ElementTree.fromstring(svg)  # noqa: S314 - our own output
     assert root.get("role") == "img"
-    ids = (root.get("aria-labelledby") or "").split()
+    ids = [root.get("aria-labelledby"), root.get("aria-describedby")]
     described = {each.get("id"): each.text for each in root if each.get("id")}
-    assert [name for name in ids if not (described[name] or "").strip()] in ([], [ids[0]])
+    assert (described[ids[1]] or "").strip()
+    assert ids[0] in described
     return root
 
 
@@ -117,6 +118,7 @@ Chart = Callable[..., str]
 
 
 @pytest.mark.parametrize("chart", [line_chart, column_chart])
+@settings(deadline=None, max_examples=60)
 @given(
     title=texts,
     labels=labels,
@@ -138,6 +140,7 @@ def test_charts_over_time_hold_whatever_the_data(
 
 
 @pytest.mark.parametrize("chart", [bar_list, mix_chart])
+@settings(deadline=None, max_examples=60)
 @given(title=texts, bars=bars, width=st.sampled_from([350.0, 460.0, 1000.0]))
 @example("T", [Bar(HOSTILE, 1), Bar("漢字" * 40, 1e18), Bar("", 0)], 350.0)
 @example("T", [Bar("only", 7)], 350.0)
@@ -147,6 +150,7 @@ def test_charts_of_named_things_hold_whatever_the_data(
     assert_it_holds(chart("c", title, bars, width=width))
 
 
+@settings(deadline=None, max_examples=60)
 @given(title=texts, numbers=st.lists(gaps, max_size=60))
 def test_sparklines_hold_whatever_the_data(title: str, numbers: list[float | None]) -> None:
     assert_it_holds(sparkline("c", title, numbers))
@@ -208,6 +212,7 @@ def test_the_shares_of_a_mix_are_whole() -> None:
     assert "4 others" in shown(mix_chart("c", "T", many, width=460))
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(-1e15, 1e15), max_size=20), st.booleans(), st.booleans())
 def test_an_axis_holds_every_value_and_has_few_ticks(numbers: list[float], whole: bool, times: bool) -> None:
     axis = axis_for(numbers, whole=whole, times=times)
@@ -220,6 +225,7 @@ def test_an_axis_holds_every_value_and_has_few_ticks(numbers: list[float], whole
         assert all(tick == int(tick) for tick in axis.ticks)
 
 
+@settings(deadline=None, max_examples=60)
 @given(texts, st.floats(0, 400))
 def test_fitted_text_fits(text: str, width: float) -> None:
     assert width_of(fitted(text, width)) <= width + 1e-6

@@ -359,6 +359,7 @@ async def test_a_transaction_under_way_holds_the_mark_back(
     assert await opened.database.read(store.horizon_ms) > began
 
 
+@settings(deadline=None)
 @given(duration_ms=st.integers(0, 10**13))
 def test_durations_are_cut_to_two_digits_in_sql_as_in_python(duration_ms: int) -> None:
     connection = driver.connect(":memory:")

@@ -67,6 +67,6 @@ def document(
     body = "".join([*head, *parts])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart chart-{kind}" role="img"'
-        f' aria-labelledby="{ids}-title {ids}-desc" viewBox="0 0 {number(width)} {number(height)}"'
+        f' aria-labelledby="{ids}-title" aria-describedby="{ids}-desc" viewBox="0 0 {number(width)} {number(height)}"'
         f' width="{number(width)}" height="{number(height)}">{body}</svg>'
     )

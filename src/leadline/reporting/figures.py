@@ -120,9 +120,11 @@ def _moment(start: datetime.datetime, interval: str) -> str:
 
 
 def _formulas(report: wire.Report, names: Sequence[str]) -> list[tuple[str, str]]:
-    return [
-        (name.removesuffix("_ms").replace("_", " ").capitalize(), report.formulas[name]) for name in names
-    ]
+    return [(_title(name), report.formulas[name].replace("`", "")) for name in names]
+
+
+def _title(name: str) -> str:
+    return name.removesuffix("_ms").replace("_", " ").capitalize()
 
 
 def _named(

@@ -269,7 +269,9 @@ def _rate_tile(
     text = "Nothing to compare with" if change is None else f"{change * 100:+.1f} points"
     value = "-" if figure.value is None else percent(figure.value)
     name = {"Webhook success": "success_rate"}.get(label, label.lower().replace(" ", "_"))
-    return Tile(label, value, text, _tone(change, True), report.formulas[name], _spark(label, spark))
+    return Tile(
+        label, value, text, _tone(change, True), report.formulas[name].replace("`", ""), _spark(label, spark)
+    )
 
 
 def _duration_tile(
@@ -278,7 +280,7 @@ def _duration_tile(
     change = figure.change
     text = "Nothing to compare with" if change is None else f"{change:+.1%} on the period before"
     value = "-" if figure.value is None else duration(figure.value)
-    return Tile(label, value, text, _tone(change, False), formula, _spark(label, spark))
+    return Tile(label, value, text, _tone(change, False), formula.replace("`", ""), _spark(label, spark))
 
 
 def _missing_tile(report: wire.MissingDispositionsReport) -> Tile:

@@ -1,12 +1,18 @@
 // Reports: keys, the days of a period of one's own, and the reader's time zone on the first visit.
 import { onKey } from "./keys.js";
 
-const parameters = new URLSearchParams(location.search);
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-if (!location.search && zone && zone !== "UTC") {
+// What browsers still call some zones.
+const RENAMED = {
+  "America/Buenos_Aires": "America/Argentina/Buenos_Aires",
+  "Asia/Calcutta": "Asia/Kolkata",
+  "Asia/Katmandu": "Asia/Kathmandu",
+};
+const told = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const zone = RENAMED[told] ?? told;
+const offered = [...document.querySelectorAll("select[name=tz] option")].map((option) => option.value);
+if (!location.search && zone !== "UTC" && offered.includes(zone)) {
   // In the address from the start, so that whoever gets it sees the same numbers.
-  parameters.set("tz", zone);
-  location.replace(`${location.pathname}?${parameters}`);
+  location.replace(`${location.pathname}?${new URLSearchParams({ tz: zone })}`);
 }
 
 const period = document.querySelector("select[name=period]");
