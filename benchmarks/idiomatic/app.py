@@ -53,7 +53,7 @@ async def apply(
     """Key, effect and answer commit together; the answer leaves after the commit."""
     fingerprint = _fingerprint(f"/phone-system/calls/{call_id}/outcomes", body)
     stored = await session.get(IdempotencyKey, (workspace.workspace_id, idempotency_key))
-    if stored is not None and stored.created_at > now_ms() - KEY_DAYS * 86_400_000:
+    if stored is not None and stored.kept_until > now_ms():
         return _replay(stored, fingerprint)
     answer, status = await apply_outcome(session, workspace, str(call_id), body)
     content = answer.model_dump_json().encode()
@@ -68,6 +68,7 @@ async def apply(
         body=content,
         etag=None,
         created_at=now_ms(),
+        kept_until=now_ms() + KEY_DAYS * 86_400_000,
     )
     session.add(key)
     await _commit(session)
