@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,7 +25,13 @@ def monotonic_seconds() -> float:
 def iso_from_ms(at_ms: int) -> str:
     """ISO 8601 UTC with milliseconds and `Z` (contract § 1), such as `2026-06-25T00:00:00.000Z`."""
     seconds, milliseconds = divmod(at_ms, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}Z"
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(256)
+def _second(seconds: int) -> str:
+    """Most times that are told together lie in a few seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def iso_or_none(at_ms: int | None) -> str | None:

@@ -17,7 +17,7 @@ from benchmarks.scene import Scene, make_scene
 
 from benchmarks import servers
 from leadline.store import tables
-from leadline.store.calls import get_call, update_call
+from leadline.store.calls import get_call, update_calls
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
 from leadline.store.outcomes import get_outcome, replace_outcome
@@ -162,12 +162,10 @@ async def _to_wrap_up(tx: Tx, subject: Subject) -> None:
     assert call is not None
     assert outcome is not None
     ended = call.started_at + 1
-    await update_call(
-        tx,
-        msgspec.structs.replace(
-            call, state="wrap_up", ended_at=ended, wrap_up_since=ended, line_result="completed"
-        ),
+    in_wrap_up = msgspec.structs.replace(
+        call, state="wrap_up", ended_at=ended, wrap_up_since=ended, line_result="completed"
     )
+    await update_calls(tx, [in_wrap_up])
     await replace_outcome(
         tx,
         msgspec.structs.replace(

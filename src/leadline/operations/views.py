@@ -35,6 +35,7 @@ from leadline.wire.smart_lists import Member, Membership, SmartList
 from leadline.wire.workspaces import Workspace
 
 _applied_destination = msgspec.json.Decoder(AppliedDestination).decode
+_ids = msgspec.json.Decoder(list[str]).decode
 _timings = msgspec.json.Decoder(Timings).decode
 
 
@@ -151,8 +152,8 @@ def applied_view(row: AppliedRow) -> Applied:
         applied_at=iso_from_ms(row.applied_at),
         destination=msgspec.structs.replace(
             _applied_destination(row.destination),
-            lists_added=json.loads(row.lists_added),
-            lists_removed=json.loads(row.lists_removed),
+            lists_added=_ids(row.lists_added),
+            lists_removed=_ids(row.lists_removed),
         ),
         error_message=row.error_message,
         delivery_id=row.delivery_id,
