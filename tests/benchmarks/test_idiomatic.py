@@ -25,8 +25,8 @@ from leadline.wiring import write_once
 
 ALL_CORES = frozenset(os.sched_getaffinity(0))
 SERVERS = {"leadline": servers.leadline, "idiomatic": servers.idiomatic}
-# Secrets, and when a token was last used, are no effects of an apply.
-_NOT_COMPARED = {"tokens", "webhook_secrets"}
+# Secrets, when a token was last used, and what the first start leaves behind are no effects of an apply.
+_NOT_COMPARED = {"audit_entries", "tokens", "user_links", "webhook_secrets"}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|(?<!\d)1[0-9]{12}(?!\d)")
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
