@@ -65,7 +65,7 @@ async def test_every_id_is_asked_for_once_and_in_order(tmp_path: Path) -> None:
         window = await load(port, *ids, connections=1, seconds=60, sent_file=tmp_path / "sent")
     assert asked == [f"/things/{each}".encode() for each in ids]
     assert window.requests_sent == sum(window.statuses.values()) == 200
-    assert window.latency.count == 200
+    assert window.latency.count in (199, 200)  # the first may be sent before the window begins
     assert list(read_sent(tmp_path / "sent")) == sorted(read_sent(tmp_path / "sent"))
 
 
@@ -132,7 +132,7 @@ def _is_slow(bucket: int) -> bool:
 
 def test_each_party_has_a_core_when_there_are_enough() -> None:
     three, two, one = places({0, 1, 2}), places({4, 7}), places({5})
-    assert (three.server, three.generator, three.database) == ({0}, {1}, {2})
-    assert (two.server, two.generator, two.database) == ({4}, {7}, {7})
+    assert (*three.server, *three.generator, *three.database) == (0, 1, 2)
+    assert (*two.server, *two.generator, *two.database) == (4, 7, 7)
     assert two.generator_has_its_own
     assert not one.generator_has_its_own
