@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,17 +20,15 @@ from leadline.delivery.attempt import Leased, make_attempt
 from leadline.delivery.sender import Sender
 from leadline.domain.errors import LeadlineError
 from leadline.ids import new_id
-from leadline.operations.delivering import (
-    Attempted,
+from leadline.operations.claim_deliveries import (
     Claim,
     ClaimRequest,
+    Prospect,
     claim_deliveries,
-    give_back,
-    record_attempts,
-    release,
-    renew_leases,
-    workspaces_due,
+    find_claimable,
 )
+from leadline.operations.delivering import give_back, release, renew_leases, workspaces_due
+from leadline.operations.record_attempts import Attempted, record_attempts
 from leadline.store.database import Database, Signal, Tx
 
 log = logging.getLogger("leadline.delivery")
@@ -44,6 +42,8 @@ ATTEMPT_SECONDS_MAX = 30
 CLAIM_MAX = 64
 CLAIMS_AT_ONCE = 4
 STOP_CLAIMING_SECONDS = 5.0
+# How long until an endpoint is looked at again that another worker was claiming for.
+PASSED_OVER_SECONDS = 0.02
 REFILL_SECONDS_MIN, REFILL_SECONDS_MAX = 0.005, 0.05
 IN_FLIGHT_MAX = 256
 # After a start there may be a mountain waiting: begin small, and grow with each attempt that ends.
@@ -82,6 +82,9 @@ class Observer:
 
     def taken_over(self, count: int) -> None:
         """So many attempts were begun by a worker whose lease ran out."""
+
+
+_Batch = list[tuple[Attempted, asyncio.Future[None]]]
 
 
 @dataclass(slots=True)
@@ -220,23 +223,37 @@ class Worker:
         if free <= 0:
             self._unfinished[workspace_id] = None
             return
+        self._unfinished.pop(workspace_id, None)
+        prospect = await self._database.read(partial(_find, workspace_id))
+        if prospect.wait_ms is not None:
+            self._set_alarm(workspace_id, prospect.wait_ms / 1000)
+        if prospect.more:
+            self._unfinished[workspace_id] = None
+        if prospect.endpoint_ids:
+            await self._claim(workspace_id, prospect, free)
+
+    async def _claim(self, workspace_id: str, prospect: Prospect, free: int) -> None:
         request = ClaimRequest(
             lease_id=new_id(),
             lease_ms=LEASE_SECONDS * 1000,
             attempts_max=self._settings.attempts_max,
             limit=free,
         )
-        self._unfinished.pop(workspace_id, None)
-        claim = await self._database.write(lambda tx: claim_deliveries(tx, workspace_id, request))
-        self._set_going(workspace_id, request.lease_id, claim)
+        claim = await self._database.write(
+            lambda tx: claim_deliveries(tx, workspace_id, prospect.endpoint_ids, request)
+        )
+        self._set_going(workspace_id, request.lease_id, claim, prospect.secrets)
         if claim.takeovers:
             self._observer.taken_over(claim.takeovers)
         if claim.more:
             self._unfinished[workspace_id] = None
-            if len(claim.deliveries) == free:
-                self._look_at(workspace_id)
+        if len(claim.deliveries) == free:
+            self._look_at(workspace_id)
+        elif not claim.deliveries:
+            # Somebody else was faster, or holds an endpoint at this moment and may leave something.
+            self._set_alarm(workspace_id, PASSED_OVER_SECONDS)
 
-    def _set_going(self, workspace_id: str, lease_id: str, claim: Claim) -> None:
+    def _set_going(self, workspace_id: str, lease_id: str, claim: Claim, secrets: Sequence[str]) -> None:
         for row in claim.deliveries:
             timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
             leased = Leased(workspace_id, lease_id, row, timeout)
@@ -244,7 +261,7 @@ class Worker:
             # By lease as well: after a takeover the same delivery may be on its way twice in one process.
             key = f"{row.delivery_id}/{lease_id}"
             self._flights[key] = flight
-            flight.task = asyncio.create_task(self._deliver(leased, claim.secrets))
+            flight.task = asyncio.create_task(self._deliver(leased, secrets))
             now = asyncio.get_running_loop().time()
             flight.task.add_done_callback(partial(self._landed, key, workspace_id, now))
 
@@ -297,27 +314,37 @@ class Worker:
         batch = [self._unrecorded.popleft() for _ in range(min(len(self._unrecorded), RECORD_MAX))]
         if not self._unrecorded:
             self._has_unrecorded.clear()
+        by_workspace: dict[str, _Batch] = {}
+        for each in batch:
+            by_workspace.setdefault(each[0].workspace_id, []).append(each)
+        # Side by side: on SQLite they share a commit, on PostgreSQL none waits for another.
+        failures = await asyncio.gather(*(self._record_or_keep(some) for some in by_workspace.values()))
+        for failure in failures:
+            if failure is not None:
+                raise failure
+
+    async def _record_or_keep(self, batch: _Batch) -> Exception | None:
+        """Once more after a failure that hides a commit is harmless: the leases of what was recorded are gone."""
         try:
-            await self._record(attempted for attempted, _ in batch)
-        except BaseException:
+            await self._record([attempted for attempted, _ in batch])
+        except BaseException as failure:
             self._unrecorded.extendleft(reversed(batch))
             self._has_unrecorded.set()
+            if isinstance(failure, Exception):
+                return failure
             raise
         for _, recorded in batch:
             if not recorded.done():
                 recorded.set_result(None)
+        return None
 
-    async def _record(self, batch: Iterable[Attempted]) -> None:
-        by_workspace: dict[str, list[Attempted]] = {}
-        for attempted in batch:
-            by_workspace.setdefault(attempted.workspace_id, []).append(attempted)
-        for workspace_id, attempts in by_workspace.items():
-            # Once more after a failure half-way is harmless: the lease of what was recorded is gone.
-            wait_ms = await self._database.write(
-                partial(_record, workspace_id, attempts, self._settings.waits_seconds)
-            )
-            if wait_ms is not None:
-                self._set_alarm(workspace_id, wait_ms / 1000)
+    async def _record(self, attempts: Sequence[Attempted]) -> None:
+        workspace_id = attempts[0].workspace_id
+        wait_ms = await self._database.write(
+            partial(_record, workspace_id, attempts, self._settings.waits_seconds)
+        )
+        if wait_ms is not None:
+            self._set_alarm(workspace_id, wait_ms / 1000)
 
     def _set_alarm(self, workspace_id: str, wait_seconds: float) -> None:
         """Look at a workspace then, not a poll later. What this misses, the poll finds."""
@@ -349,6 +376,10 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _find(workspace_id: str, tx: Tx) -> Prospect:
+    return await find_claimable(tx, workspace_id)
 
 
 async def _record(
