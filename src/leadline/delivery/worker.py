@@ -44,7 +44,9 @@ CLAIMS_AT_ONCE = 4
 STOP_CLAIMING_SECONDS = 5.0
 # How long until an endpoint is looked at again that another worker was claiming for.
 PASSED_OVER_SECONDS = 0.02
-REFILL_SECONDS_MIN, REFILL_SECONDS_MAX = 0.005, 0.05
+# What took its time is recorded a tenth of that later, together with others: each delivery of a slow receiver
+# would cost a commit and a claim of its own. What came back at once is recorded at once.
+GATHER_SHARE, GATHER_SECONDS_MIN, GATHER_SECONDS_MAX = 0.1, 0.005, 0.05
 IN_FLIGHT_MAX = 256
 # After a start there may be a mountain waiting: begin small, and grow with each attempt that ends.
 IN_FLIGHT_FIRST = 32
@@ -120,6 +122,7 @@ class Worker:
         self._flights: dict[str, _Flight] = {}
         self._unrecorded: deque[tuple[Attempted, asyncio.Future[None]]] = deque()
         self._has_unrecorded = asyncio.Event()
+        self._record_alarm: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._forget_listener: Callable[[], None] = lambda: None
         self._troubles: dict[str, str] = {}
@@ -144,6 +147,7 @@ class Worker:
         # A claim under way is let through: cut off, what it has taken would wait for its lease to end.
         self._stopping = True
         self._wake.set()
+        self._has_unrecorded.set()
         await asyncio.wait(self._tasks[:1], timeout=STOP_CLAIMING_SECONDS)
         await _cancel(self._tasks[:1])
         tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
@@ -262,10 +266,9 @@ class Worker:
             key = f"{row.delivery_id}/{lease_id}"
             self._flights[key] = flight
             flight.task = asyncio.create_task(self._deliver(leased, secrets))
-            now = asyncio.get_running_loop().time()
-            flight.task.add_done_callback(partial(self._landed, key, workspace_id, now))
+            flight.task.add_done_callback(partial(self._landed, key, workspace_id))
 
-    def _landed(self, key: str, workspace_id: str, started_at: float, task: asyncio.Task[None]) -> None:
+    def _landed(self, key: str, workspace_id: str, task: asyncio.Task[None]) -> None:
         self._flights.pop(key, None)
         self._in_flight_max = min(IN_FLIGHT_MAX, self._in_flight_max + 1)
         if not task.cancelled() and (broken := task.exception()) is not None:
@@ -277,18 +280,7 @@ class Worker:
             if longest_waiting != workspace_id:
                 self._look_at(longest_waiting)
         if workspace_id in self._unfinished:
-            self._refill(workspace_id, asyncio.get_running_loop().time() - started_at)
-
-    def _refill(self, workspace_id: str, took_seconds: float) -> None:
-        """Take the free place again: at once after a fast answer, gathered with others after a slow one.
-
-        A tenth of what the attempt took is not felt, and spares a claim for each of a hundred slow receivers.
-        """
-        wait_seconds = min(REFILL_SECONDS_MAX, took_seconds / 10)
-        if wait_seconds < REFILL_SECONDS_MIN:
             self._look_at(workspace_id)
-        else:
-            self._set_alarm(workspace_id, wait_seconds)
 
     # Sending
 
@@ -303,14 +295,30 @@ class Worker:
         self._observer.attempted(attempted, leased.row.created_at)
         recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._unrecorded.append((attempted, recorded))
-        self._has_unrecorded.set()
+        self._record_soon(attempted.duration_ms / 1000)
         await recorded
 
     # Recording
 
+    def _record_soon(self, took_seconds: float) -> None:
+        wait_seconds = min(GATHER_SECONDS_MAX, took_seconds * GATHER_SHARE)
+        at_once = wait_seconds < GATHER_SECONDS_MIN or len(self._unrecorded) >= RECORD_MAX or self._stopping
+        if at_once:
+            self._has_unrecorded.set()
+            return
+        loop = asyncio.get_running_loop()
+        alarm = self._record_alarm
+        if alarm is None or alarm.when() > loop.time() + wait_seconds:
+            if alarm is not None:
+                alarm.cancel()
+            self._record_alarm = loop.call_later(wait_seconds, self._has_unrecorded.set)
+
     async def _record_some(self) -> None:
         """Record what waits, together. What the database does not take now is kept and tried again."""
         await self._has_unrecorded.wait()
+        if self._record_alarm is not None:
+            self._record_alarm.cancel()
+            self._record_alarm = None
         batch = [self._unrecorded.popleft() for _ in range(min(len(self._unrecorded), RECORD_MAX))]
         if not self._unrecorded:
             self._has_unrecorded.clear()
