@@ -12,7 +12,7 @@ import asyncio
 import ssl
 from collections import deque
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aiohappyeyeballs
 import httptools
@@ -81,8 +81,8 @@ class Connection(asyncio.Protocol):
         self._answer = Answer()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not asserted: uvloop's transports are none of asyncio's classes.
+        self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         if peer is not None:
             self.peer = unmapped(ip_address(peer[0]))
