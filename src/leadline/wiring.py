@@ -20,7 +20,8 @@ from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.domain.outcomes import UrlRules
 from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
 from leadline.operations import maintenance
-from leadline.operations.delivering import Attempted, end_leases
+from leadline.operations.delivering import end_leases
+from leadline.operations.record_attempts import Attempted
 from leadline.operations.replays import running_replays, step_replay
 from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
 from leadline.operations.workspaces import create_token, create_workspace

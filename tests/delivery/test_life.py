@@ -36,19 +36,13 @@ from leadline.ids import new_id
 from leadline.operations import replays
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
+from leadline.operations.claim_deliveries import ClaimRequest, claim_deliveries, find_claimable
 from leadline.operations.contacts import erase_contact
 from leadline.operations.deliveries import cancel_delivery, retry_delivery
-from leadline.operations.delivering import (
-    Attempted,
-    ClaimRequest,
-    claim_deliveries,
-    give_back,
-    record_attempts,
-    release,
-    renew_leases,
-)
+from leadline.operations.delivering import give_back, release, renew_leases
 from leadline.operations.endpoints import change_endpoint
 from leadline.operations.outcomes import define_outcome
+from leadline.operations.record_attempts import Attempted, record_attempts
 from leadline.operations.workspaces import create_workspace
 from leadline.store import deliveries as store
 from leadline.store.database import Database, Tx
@@ -274,13 +268,16 @@ class Life(RuleBasedStateMachine):
 
     # What workers do
 
-    @rule(limit=st.integers(1, 5))
-    def claim(self, limit: int) -> None:
+    @rule(limit=st.integers(1, 5), looks_first=st.booleans())
+    def claim(self, limit: int, looks_first: bool = True) -> None:
+        """One that has not looked has looked long ago: it must find the same."""
         before, endpoint = self.see(), self.endpoint()
         _, state, max_concurrency, failures = endpoint
         in_flight = sum(each.in_flight for each in before.values())
         request = ClaimRequest(new_id(), LEASE_MS, ATTEMPTS_MAX, limit)
-        claim = self.write(lambda tx: claim_deliveries(tx, self.workspace_id, request))
+        prospect = self.loop.run(self.database.read(lambda tx: find_claimable(tx, self.workspace_id)))
+        endpoint_ids = prospect.endpoint_ids if looks_first else [self.endpoint_id]
+        claim = self.write(lambda tx: claim_deliveries(tx, self.workspace_id, endpoint_ids, request))
         room = max(0, (1 if failures >= BREAKER_FAILURES else max_concurrency) - in_flight)
         assert len(claim.deliveries) <= min(limit, room if state == "active" else 0)
         after = self.see()

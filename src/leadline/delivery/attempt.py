@@ -13,7 +13,7 @@ from leadline.delivery.sender import AttemptError, AttemptResult, Sender
 from leadline.domain.schedule import parse_retry_after
 from leadline.domain.signing import sign
 from leadline.ids import random_fraction
-from leadline.operations.delivering import Attempted
+from leadline.operations.record_attempts import Attempted
 from leadline.store.deliveries import ClaimedRow
 
 log = logging.getLogger("leadline.attempts")
