@@ -23,6 +23,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "webhook_timeout_seconds": (1.5, 2.0, 30.0),
     "log_format": ("json", "json", "json"),
     "log_level": ("debug", "warning", "error"),
+    "log_requests": (True, True, True),
     "metrics_token": ("a", "b", "c"),
     "rate_limit_per_minute": (1, 2, 3),
     "idempotency_days": (1.0, 2.0, 3.5),
@@ -44,6 +45,7 @@ BAD_TEXT: dict[str, tuple[str, ...]] = {
     "events_kept_hours": ("0.5", "9999", "nan"),
     "database_connections": ("1", "1001", "ten"),
     "shutdown_seconds": ("-1", "601", "nan"),
+    "log_requests": ("all",),
     "dev": ("perhaps",),
 }
 
@@ -86,7 +88,7 @@ def test_a_flag_outweighs_a_variable_a_variable_the_file_and_the_file_the_defaul
     assert getattr(load_settings({name: None}, environ=environ, file=file), name) == in_variable
 
 
-@pytest.mark.parametrize("name", ["webhook_require_https", "dev"])
+@pytest.mark.parametrize("name", ["webhook_require_https", "log_requests", "dev"])
 @pytest.mark.parametrize("text", ["false", "0", "no", "off", "FALSE"])
 def test_a_truth_can_be_taken_back(name: str, text: str, empty_directory: Path) -> None:
     file = toml_file(empty_directory, f"{name} = true")

@@ -33,6 +33,7 @@ class Settings:
     webhook_timeout_seconds: float = 15.0
     log_format: str = "text"
     log_level: str = "info"
+    log_requests: bool = False
     metrics_token: str = ""
     secret_key: str = ""
     rate_limit_per_minute: int = 0

@@ -273,6 +273,7 @@ class Runtime:
         return Worker(self.database, self._sender, sending, self.clock, _observer(metrics, self.clock))
 
     async def _start_web(self) -> None:
+        from leadline.web.accounts import RequestAccounts
         from leadline.web.api import OPERATIONS
         from leadline.web.app import Api
         from leadline.web.auth import Authenticator
@@ -308,13 +309,13 @@ class Runtime:
             authenticator=self._authenticator,
             context=context,
             keys_kept_ms=int(settings.idempotency_days * 86_400_000),
-            metrics=self.metrics,
             pages=pages.by_path(),
             stream=self._streams.serve,
             console=self._make_console(context),
         )
+        app = guarded(api, answered=RequestAccounts(self.metrics).answered)
         self.server = Server(
-            guarded(api), host=settings.host, port=settings.port, grace_seconds=settings.shutdown_seconds
+            app, host=settings.host, port=settings.port, grace_seconds=settings.shutdown_seconds
         )
         await self.server.start()
 
