@@ -12,7 +12,7 @@ import hashlib
 import logging
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,7 @@ from leadline.operations.idempotency import (
 from leadline.store.database import Database, Together, Tx
 from leadline.web.auth import Authenticator, token_of
 from leadline.web.decoding import Fields, Malformed, decode_json, read_fields, read_query
-from leadline.web.edge import ClientGone, EdgeRefusal, read_body
+from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
 from leadline.web.problems import refusal_response
 from leadline.web.table import PREFIX, BodyUse, Context, KeyUse, Operation, Reply, Request, Routes
 
@@ -69,7 +69,7 @@ _WANTED = frozenset(
 )  # fmt: skip
 
 Page = Callable[["Scope", "Receive", "Send"], Awaitable[None]]
-Stream = Callable[["Call", "Send"], Awaitable[None]]
+Stream = Callable[["Call", "Send"], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class Api:
                 return
             call = await self._admit(scope, path, request_id)
             if call.operation.streams and _wants_stream(call.headers.get(b"accept")):
-                await self._stream(call, send)
+                await while_listened_to(receive, self._stream(call, send))
                 return
             answer = await self._answer(call, receive)
             await _send_answer(send, call, answer)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -116,6 +116,24 @@ async def read_body(receive: Receive) -> bytes:
             return b"".join(parts)
         message = await receive()
     raise ClientGone
+
+
+async def while_listened_to(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, an answer without an end, until it ends or the caller has gone; then it is cancelled."""
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_departure(receive))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in (working, gone):
+            each.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+    if not working.cancelled():
+        working.result()
+
+
+async def _departure(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def send_problem(
