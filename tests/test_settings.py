@@ -23,6 +23,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "webhook_timeout_seconds": (1.5, 2.0, 30.0),
     "log_format": ("json", "json", "json"),
     "log_level": ("debug", "warning", "error"),
+    "webhook_traceparent": (True, True, True),
     "log_requests": (True, True, True),
     "metrics_token": ("a", "b", "c"),
     "rate_limit_per_minute": (1, 2, 3),
@@ -46,6 +47,7 @@ BAD_TEXT: dict[str, tuple[str, ...]] = {
     "database_connections": ("1", "1001", "ten"),
     "shutdown_seconds": ("-1", "601", "nan"),
     "log_requests": ("all",),
+    "webhook_traceparent": ("00-1",),
     "dev": ("perhaps",),
 }
 
@@ -88,7 +90,7 @@ def test_a_flag_outweighs_a_variable_a_variable_the_file_and_the_file_the_defaul
     assert getattr(load_settings({name: None}, environ=environ, file=file), name) == in_variable
 
 
-@pytest.mark.parametrize("name", ["webhook_require_https", "log_requests", "dev"])
+@pytest.mark.parametrize("name", ["webhook_require_https", "webhook_traceparent", "log_requests", "dev"])
 @pytest.mark.parametrize("text", ["false", "0", "no", "off", "FALSE"])
 def test_a_truth_can_be_taken_back(name: str, text: str, empty_directory: Path) -> None:
     file = toml_file(empty_directory, f"{name} = true")

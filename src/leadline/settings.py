@@ -31,6 +31,7 @@ class Settings:
     webhook_require_https: bool = False
     webhook_retry_schedule: str = ""
     webhook_timeout_seconds: float = 15.0
+    webhook_traceparent: bool = False
     log_format: str = "text"
     log_level: str = "info"
     log_requests: bool = False

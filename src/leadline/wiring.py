@@ -29,8 +29,10 @@ from leadline.store.database import Database, Tx
 from leadline.store.engines import Engine
 from leadline.store.migrating import engine_of, migrate, sqlite_path
 from leadline.store.vault import Vault
+from leadline.tracing import Tracing, start_tracing
 
 if TYPE_CHECKING:
+    from leadline.delivery.sender import Sender
     from leadline.delivery.worker import Observer, Worker
     from leadline.web.auth import Authenticator
     from leadline.web.console.app import Console
@@ -223,6 +225,7 @@ class Runtime:
         self.server: Server | None = None
         self._streams: EventStreams | None = None
         self._authenticator: Authenticator | None = None
+        self._tracing: Tracing | None = None
 
     async def start(self) -> None:
         """Migrate, open, deliver and serve. When it fails, what was opened is closed again."""
@@ -239,6 +242,9 @@ class Runtime:
     async def _start(self) -> None:
         from leadline.web.metrics import Metrics
 
+        self._tracing = start_tracing(__version__)
+        if self._tracing is not None:
+            self._closers.append(self._tracing.close)
         if engine_of(self.settings.database_url) is Engine.SQLITE:
             Path(sqlite_path(self.settings.database_url)).parent.mkdir(parents=True, exist_ok=True)
         await migrate(self.settings.database_url)
@@ -263,14 +269,26 @@ class Runtime:
         ]
 
     def _make_worker(self, metrics: Metrics) -> Worker:
-        from leadline.delivery.sender import Sender
         from leadline.delivery.worker import Worker, WorkerSettings
 
-        self._sender = Sender(policy=self.policy, user_agent=f"Leadline/{__version__}")
+        self._sender = self._make_sender()
         sending = WorkerSettings(
             waits_seconds=self.waits_seconds, timeout_seconds=self.settings.webhook_timeout_seconds
         )
         return Worker(self.database, self._sender, sending, self.clock, _observer(metrics, self.clock))
+
+    def _make_sender(self) -> Sender:
+        from leadline.delivery.sender import Sender
+
+        user_agent = f"Leadline/{__version__}"
+        if self._tracing is None:
+            return Sender(policy=self.policy, user_agent=user_agent)
+        from leadline.delivery.tracing import TracedSender
+
+        propagating = self.settings.webhook_traceparent
+        return TracedSender(
+            self._tracing.tracer, propagating=propagating, policy=self.policy, user_agent=user_agent
+        )
 
     async def _start_web(self) -> None:
         from leadline.web.accounts import RequestAccounts
@@ -305,7 +323,7 @@ class Runtime:
         )
         api = Api(
             OPERATIONS,
-            database=self.database,
+            database=self._request_database(),
             authenticator=self._authenticator,
             context=context,
             keys_kept_ms=int(settings.idempotency_days * 86_400_000),
@@ -314,6 +332,10 @@ class Runtime:
             console=self._make_console(context),
         )
         app = guarded(api, answered=RequestAccounts(self.metrics).answered)
+        if self._tracing is not None:
+            from leadline.web.tracing import traced
+
+            app = traced(app, self._tracing.tracer)
         self.server = Server(
             app, host=settings.host, port=settings.port, grace_seconds=settings.shutdown_seconds
         )
@@ -338,6 +360,13 @@ class Runtime:
             public_url=self.settings.public_url,
             stream=LiveStream(self.database, self._streams).serve,
         )
+
+    def _request_database(self) -> Database:
+        if self._tracing is None:
+            return self.database
+        from leadline.web.tracing import traced_database
+
+        return traced_database(self.database, self._tracing.tracer)
 
     async def stop(self) -> None:
         """Stop taking work, finish what is running, give leases back, close."""
