@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leadline.settings import PREFIX, InvalidSetting, Settings, load_settings
+from leadline.settings import PREFIX, SECRETS, InvalidSetting, Settings, load_settings
 
 NAMES = [field.name for field in fields(Settings)]
 # For each setting, three values that it can have, none of them the default.
@@ -169,6 +169,29 @@ def test_any_text_is_a_setting_or_is_refused_as_one(name: str, text: str) -> Non
     else:
         value = getattr(settings, name)
         assert not isinstance(value, float) or math.isfinite(value)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_come_from_a_file_of_its_own(name: str, empty_directory: Path) -> None:
+    file = empty_directory / "secret"
+    file.write_text(" from-a-file\n")
+    environ = {f"{PREFIX}{name.upper()}_FILE": str(file)}
+    assert getattr(load_settings({}, environ=environ), name) == "from-a-file"
+    assert getattr(load_settings({name: "flag"}, environ=environ), name) == "flag"
+    with pytest.raises(InvalidSetting, match=f"{name} is given twice"):
+        load_settings({}, environ=environ | {PREFIX + name.upper(): "variable"})
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe", b"x" * 70_000])
+def test_a_secret_file_that_cannot_be_is_refused_without_its_content(
+    content: bytes | None, empty_directory: Path
+) -> None:
+    file = empty_directory / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InvalidSetting, match="secret_key") as refused:
+        load_settings({}, environ={"LEADLINE_SECRET_KEY_FILE": str(file)})
+    assert "xxx" not in str(refused.value)
 
 
 def test_settings_do_not_change() -> None:

@@ -1,4 +1,7 @@
-"""Settings: flags first, then `LEADLINE_…` variables, then a TOML file (contract § 10)."""
+"""Settings: flags first, then `LEADLINE_…` variables, then a TOML file (contract § 10).
+
+A secret may be in a file of its own instead, which `LEADLINE_…_FILE` names, as container runtimes hand them out.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ from urllib.parse import urlsplit
 PREFIX = "LEADLINE_"
 CONFIG_VARIABLE = "LEADLINE_CONFIG"
 DEFAULT_FILE = "leadline.toml"
+FILE_SUFFIX = "_FILE"
+# What a file that only we can read may hold instead of the environment: LEADLINE_SECRET_KEY_FILE, say.
+SECRETS = ("database_url", "metrics_token", "secret_key")
+SECRET_BYTES_MAX = 64 * 1024
 
 
 class InvalidSetting(ValueError):
@@ -97,7 +104,23 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
         text = environ.get(PREFIX + name.upper())
         if text is not None and text.strip():
             found[name] = reader(name, text.strip())
+    for name in SECRETS:
+        file = environ.get(PREFIX + name.upper() + FILE_SUFFIX, "").strip()
+        if file:
+            _check(name not in found, name, f"is given twice: by its variable and by {FILE_SUFFIX}")
+            found[name] = _secret_in(name, Path(file))
     return found
+
+
+def _secret_in(name: str, path: Path) -> str:
+    """What the file holds, without white space around it. Raises InvalidSetting, which never tells the content."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(SECRET_BYTES_MAX + 1).decode().strip()
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise InvalidSetting(f"{name}: {path} cannot be read: {type(wrong).__name__}") from None
+    _check(0 < len(text) <= SECRET_BYTES_MAX, name, f"cannot come from {path}: it is empty or far too long")
+    return text
 
 
 def _from_file(named: str | None) -> dict[str, Any]:

@@ -25,10 +25,11 @@ from leadline.operations.replays import running_replays, step_replay
 from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
 from leadline.operations.workspaces import create_token, create_workspace
 from leadline.settings import InvalidSetting, Settings
-from leadline.store.database import Database, Tx
+from leadline.store.database import Database, Tx, probe
 from leadline.store.engines import Engine
 from leadline.store.migrating import engine_of, migrate, sqlite_path
 from leadline.store.vault import Vault
+from leadline.supervisor import Supervisor
 from leadline.tracing import Tracing, start_tracing
 
 if TYPE_CHECKING:
@@ -496,6 +497,9 @@ async def first_run(
     from leadline.operations.workspaces import has_workspaces
 
     async def make(tx: Tx) -> FirstRun | None:
+        await probe(
+            tx
+        )  # it locks the one row of revisions: servers that start side by side make one workspace
         if await has_workspaces(tx):
             return None
         row = await create_workspace(tx, name)
@@ -520,7 +524,8 @@ async def run_until_stopped(runtime: Runtime, started: Callable[[Runtime], Await
     await runtime.start()
     try:
         await started(runtime)
-        await _first_of(stopping, runtime.failed)
+        async with Supervisor().watching():
+            await _first_of(stopping, runtime.failed)
         log.info("stopping")
     finally:
         await runtime.stop()

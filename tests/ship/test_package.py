@@ -137,7 +137,7 @@ def test_the_installed_wheel_serves_away_from_the_checkout(installed: Path, tmp_
         cwd=tmp_path, env=environment(LEADLINE_READY_FILE=str(ready)), stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        url = eventually(lambda: ready.exists() and ready.read_text(), 30)
+        url = eventually(lambda: ready.read_text() if ready.exists() else "", 30)
         for page in ("/readyz", "/docs", "/openapi.json", "/static/docs.css"):
             with urllib.request.urlopen(f"{url}{page}", timeout=10) as answer:  # noqa: S310 - ours
                 assert answer.status == 200
