@@ -497,9 +497,8 @@ async def first_run(
     from leadline.operations.workspaces import has_workspaces
 
     async def make(tx: Tx) -> FirstRun | None:
-        await probe(
-            tx
-        )  # it locks the one row of revisions: servers that start side by side make one workspace
+        # It locks the one row of revisions: servers that start side by side make one workspace.
+        await probe(tx)
         if await has_workspaces(tx):
             return None
         row = await create_workspace(tx, name)

@@ -11,7 +11,6 @@ from leadline.store.database import Tx
 from leadline.store.engines import Statement
 from leadline.wiring import FirstRun, first_run, opened
 
-
 # The first is still at it when the other looks.
 _SLEEP = Statement("SELECT pg_sleep(0.3)", register=False)
 
