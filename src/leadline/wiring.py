@@ -25,7 +25,7 @@ from leadline.operations.replays import running_replays, step_replay
 from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
 from leadline.operations.workspaces import create_token, create_workspace
 from leadline.settings import InvalidSetting, Settings
-from leadline.store.database import Database, Tx, probe
+from leadline.store.database import Database, Tx
 from leadline.store.engines import Engine
 from leadline.store.migrating import engine_of, migrate, sqlite_path
 from leadline.store.vault import Vault
@@ -497,8 +497,6 @@ async def first_run(
     from leadline.operations.workspaces import has_workspaces
 
     async def make(tx: Tx) -> FirstRun | None:
-        # It locks the one row of revisions: servers that start side by side make one workspace.
-        await probe(tx)
         if await has_workspaces(tx):
             return None
         row = await create_workspace(tx, name)
