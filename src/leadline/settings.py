@@ -34,6 +34,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     public_url: str = ""
+    worker_port: int = 0
     webhook_allow_cidrs: str = ""
     webhook_require_https: bool = False
     webhook_retry_schedule: str = ""
@@ -55,6 +56,7 @@ class Settings:
     def __post_init__(self) -> None:
         _check(0 <= self.port <= 65535, "port", "must be 0-65535")
         _check(_is_public_url(self.public_url), "public_url", "must be like https://calls.example.com")
+        _check(0 <= self.worker_port <= 65535, "worker_port", "must be 0-65535")
         _check(1 <= self.webhook_timeout_seconds <= 30, "webhook_timeout_seconds", "must be 1-30")
         _check(self.log_format in ("text", "json"), "log_format", "must be text or json")
         _check(

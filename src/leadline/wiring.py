@@ -10,7 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from leadline import __version__
 from leadline.clock import Clock
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from leadline.web.auth import Authenticator
     from leadline.web.console.app import Console
     from leadline.web.metrics import Metrics
+    from leadline.web.pages import Pages
     from leadline.web.server import Server
     from leadline.web.streams import EventStreams
     from leadline.web.table import Context
@@ -261,6 +262,8 @@ class Runtime:
         await self._sender.start()
         if self._web:
             await self._start_web()
+        elif self.settings.worker_port:
+            await self._start_status()
         await self.worker.start()
         self._tasks = [
             asyncio.create_task(self._repeat(self._time_out_wrap_ups), name="leadline-timeouts"),
@@ -292,15 +295,9 @@ class Runtime:
         )
 
     async def _start_web(self) -> None:
-        from leadline.web.accounts import RequestAccounts
         from leadline.web.api import OPERATIONS
         from leadline.web.app import Api
         from leadline.web.auth import Authenticator
-        from leadline.web.docs_page import docs_page
-        from leadline.web.edge import guarded
-        from leadline.web.openapi import document
-        from leadline.web.pages import Pages
-        from leadline.web.server import Server
         from leadline.web.streams import EventStreams
         from leadline.web.table import Context
 
@@ -312,34 +309,54 @@ class Runtime:
             UrlRules(self.policy, settings.webhook_require_https),
             webhook_timeout_seconds=round(settings.webhook_timeout_seconds),
         )
-        described = functools.cache(lambda: document(OPERATIONS, version=__version__))
-        pages = Pages(
-            database=self.database,
-            clock=self.clock,
-            metrics=self.metrics,
-            metrics_token=settings.metrics_token,
-            health=self.health,
-            document=described,
-            docs_page=functools.cache(lambda: docs_page(described())),
-        )
         api = Api(
             OPERATIONS,
             database=self._request_database(),
             authenticator=self._authenticator,
             context=context,
             keys_kept_ms=int(settings.idempotency_days * 86_400_000),
-            pages=pages.by_path(),
+            pages=self._pages().by_path(),
             stream=self._streams.serve,
             console=self._make_console(context),
         )
-        app = guarded(api, answered=RequestAccounts(self.metrics).answered)
+        await self._listen(api, settings.port)
+
+    async def _start_status(self) -> None:
+        """A worker's own port: health and metrics, nothing else."""
+        from leadline.web.status import StatusApp
+
+        await self._listen(StatusApp(self._pages().by_path()), self.settings.worker_port)
+
+    def _pages(self) -> Pages:
+        from leadline.web.api import OPERATIONS
+        from leadline.web.docs_page import docs_page
+        from leadline.web.openapi import document
+        from leadline.web.pages import Pages
+
+        described = functools.cache(lambda: document(OPERATIONS, version=__version__))
+        return Pages(
+            database=self.database,
+            clock=self.clock,
+            metrics=self.metrics,
+            metrics_token=self.settings.metrics_token,
+            health=self.health,
+            document=described,
+            docs_page=functools.cache(lambda: docs_page(described())),
+        )
+
+    async def _listen(self, app: Any, port: int) -> None:
+        """Serve an ASGI application, guarded, counted and, when it is asked for, traced."""
+        from leadline.web.accounts import RequestAccounts
+        from leadline.web.edge import guarded
+        from leadline.web.server import Server
+
+        served = guarded(app, answered=RequestAccounts(self.metrics).answered)
         if self._tracing is not None:
             from leadline.web.tracing import traced
 
-            app = traced(app, self._tracing.tracer)
-        self.server = Server(
-            app, host=settings.host, port=settings.port, grace_seconds=settings.shutdown_seconds
-        )
+            served = traced(served, self._tracing.tracer)
+        grace_seconds = self.settings.shutdown_seconds
+        self.server = Server(served, host=self.settings.host, port=port, grace_seconds=grace_seconds)
         await self.server.start()
 
     def _make_console(self, context: Context) -> Console:

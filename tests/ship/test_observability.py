@@ -1,0 +1,158 @@
+"""What is shipped to watch a Leadline asks for numbers that it gives, and every number is documented."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import NOWHERE, Desk, Server, eventually, server_environment
+from leadline import __version__
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = (ROOT / "docs" / "operating" / "runbook.md").read_text()
+ALERTS = [
+    rule
+    for group in yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "leadline.json").read_text())
+NAME = re.compile(r"\b(?:leadline|process)_[a-z_]+")
+# The words of PromQL that are used, so that a typo in a function is seen too.
+FUNCTIONS = {
+    "sum",
+    "max",
+    "rate",
+    "increase",
+    "topk",
+    "histogram_quantile",
+    "vector",
+    "changes",
+    "label_values",
+}
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
+    """Families and sample names of a server that has answered a request and made an attempt."""
+    folder = tmp_path_factory.mktemp("metrics")
+    server = Server(
+        f"sqlite:///{folder / 'metrics.db'}", folder, LEADLINE_WEBHOOK_ALLOW_CIDRS="127.0.0.0/8"
+    ).start()
+    desk = Desk.open(server)
+    desk.apply(desk.call()["call_id"], desk.action(webhook_url=NOWHERE)["outcome_id"])
+    eventually(lambda: b"leadline_webhook_attempts_total{" in desk.api.at_root().get("/metrics").body)
+    text = desk.api.at_root().get("/metrics").body.decode()
+    server.kill()
+    families = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+    # `_created` are times of birth that come with counters and histograms; nobody asks for them.
+    families = {name for name in families if not name.endswith("_created")}
+    samples = set(re.findall(r"^(\w+?)(?:\{| )", text, re.MULTILINE)) - {"#"}
+    assert f'leadline_info{{version="{__version__}"}} 1.0' in text
+    return families, samples
+
+
+def queries() -> list[str]:
+    """Every query of the dashboard and of the alerts."""
+    found = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
+    found += [each["expr"] for each in DASHBOARD["annotations"]["list"]]
+    found += [each["definition"] for each in DASHBOARD["templating"]["list"] if "definition" in each]
+    return found + [rule["expr"] for rule in ALERTS]
+
+
+@pytest.mark.parametrize("query", queries())
+def test_a_query_asks_for_what_is_exposed(query: str, exposed: tuple[set[str], set[str]]) -> None:
+    _, samples = exposed
+    names = set(NAME.findall(query)) | ({"up"} & set(re.findall(r"\w+", query)))
+    assert names
+    assert names - {"up"} <= samples
+    assert set(re.findall(r"\b([a-z_]+)\(", query)) <= FUNCTIONS
+    for opening, closing in ("()", "[]", "{}"):
+        assert query.count(opening) == query.count(closing)
+
+
+def test_every_metric_is_documented_and_no_other(exposed: tuple[set[str], set[str]]) -> None:
+    families, _ = exposed
+    page = (ROOT / "docs" / "operating" / "metrics.md").read_text()
+    rows = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)(?:\{[^}]*\})?`", rows)) == families
+
+
+def test_the_dashboards_panels_do_not_overlap_and_have_names() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    assert all(panel["description"] for panel in DASHBOARD["panels"] if panel["type"] != "row")
+
+
+def test_every_alert_has_a_section_in_the_runbook_and_every_section_an_alert() -> None:
+    names = [rule["alert"] for rule in ALERTS]
+    assert re.findall(r"^## (\w+)$", RUNBOOK, re.MULTILINE) == names
+    for rule in ALERTS:
+        assert rule["annotations"]["runbook"] == f"docs/operating/runbook.md#{rule['alert'].lower()}"
+        assert rule["labels"]["severity"] in ("page", "ticket")
+    for section in RUNBOOK.split("\n## ")[1:]:
+        assert all(f"**{part}.**" in section for part in ("Means", "Look at", "Do")), section[:40]
+
+
+def status(url: str, token: str | None = None, method: str = "GET") -> int:
+    request = urllib.request.Request(url, method=method)  # noqa: S310 - a server of ours
+    if token is not None:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - a server of ours
+            code: int = answer.status
+            return code
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0
+
+
+def test_a_worker_tells_its_health_and_its_numbers_and_nothing_else(
+    make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings: dict[str, Any] = {
+        "LEADLINE_DATABASE_URL": make_database("postgresql"),
+        "LEADLINE_WORKER_PORT": str(port),
+        "LEADLINE_METRICS_TOKEN": "numbers",
+    }
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "leadline", "worker"], env=server_environment(**settings), cwd=tmp_path
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        eventually(lambda: status(f"{url}/readyz") == 200, 30)
+        assert status(f"{url}/metrics") == 401
+        assert status(f"{url}/metrics", "numbers") == 200
+        assert status(f"{url}/healthz", method="POST") == 405
+        for path in ("/phone-system/outcomes", "/docs", "/", "/openapi.json"):
+            assert status(f"{url}{path}") == 404
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(timeout=30) == 0
+    finally:
+        worker.kill()
+        worker.wait(timeout=10)
