@@ -12,7 +12,7 @@ from leadline.web.table import KeyUse, Operation
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "routes.md"
 HEAD = """# Routes
 
-Every operation of the API. Bodies, parameters and the errors of each, with examples, are at `/docs` of a running server,
+Every operation of the API. Bodies, parameters and errors of each, with examples, are at `/docs` of a running server,
 and for programs in `/openapi.json`; both come from the same table as this page (`make docs` writes it).
 
 A token needs the scope; `write` includes `read`. *Key* says what an `Idempotency-Key` means: required, honoured when
