@@ -6,7 +6,8 @@ A span holds ids, names of ours and numbers: no path as it was sent, no query, n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -14,7 +15,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from leadline.domain.errors import LeadlineError
-from leadline.store.database import Database, Tx
+from leadline.store.database import Database, Together, Tx
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -103,17 +104,19 @@ class _TracedDatabase:
         return getattr(self._database, name)
 
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        return await self._run("read", self._database.read, work)
+        with self._span("read"):
+            return await self._database.read(work)
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        return await self._run("write", self._database.write, work)
+        with self._span("write"):
+            return await self._database.write(work)
 
-    async def _run(
-        self,
-        kind: str,
-        run: Callable[[Callable[[Tx], Awaitable[T]]], Awaitable[T]],
-        work: Callable[[Tx], Any],
-    ) -> T:
+    async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
+        with self._span("write"):
+            return await self._database.write_together(work, workspace_id, item)
+
+    @contextlib.contextmanager
+    def _span(self, kind: str) -> Iterator[None]:
         state = _state.get()
         call: Call | None = None if state is None else state.get("call")
         with self._tracer.start_as_current_span(
@@ -123,7 +126,7 @@ class _TracedDatabase:
             set_status_on_exception=False,
         ) as span:
             try:
-                return await run(work)
+                yield
             except LeadlineError as refused:
                 span.set_attribute("error.type", refused.code)
                 raise

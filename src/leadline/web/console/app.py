@@ -44,7 +44,7 @@ from leadline.web.console.forms import Form
 from leadline.web.console.navigation import current, entries_for
 from leadline.web.console.rendering import Renderer
 from leadline.web.console.table import Data, Doors, Download, Gone, Page, Reply, Shown, Visit
-from leadline.web.edge import ClientGone, EdgeRefusal, read_body
+from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
 from leadline.web.pages import CSP
 from leadline.web.problems import STATUS_OF_CODE, STATUS_OF_CONSOLE_CODE
 from leadline.web.table import Context, Routes
@@ -178,7 +178,7 @@ class Console:
         await self._know_user(request)
         request.visit = replace(request.visit, query=Form.parse(request.scope["query_string"]))
         if request.visit.path == LIVE_PATH:
-            await self._serve_stream(request, send)
+            await while_listened_to(receive, self._serve_stream(request, send))
             return
         page = self._find(request)
         if page.method == "POST":
