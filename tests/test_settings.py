@@ -18,6 +18,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "host": ("127.0.0.2", "127.0.0.3", "::1"),
     "port": (1, 2, 3),
     "worker_port": (1, 2, 3),
+    "public_url": ("https://a.example.com", "https://b.example.com", "http://c.example.com:8443"),
     "webhook_allow_cidrs": ("10.0.0.0/8", "fd00::/8", "192.168.0.0/16"),
     "webhook_require_https": (True, True, True),
     "webhook_retry_schedule": ("1", "2", "3"),
@@ -39,6 +40,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
 BAD_TEXT: dict[str, tuple[str, ...]] = {
     "port": ("-1", "65536", "http", "80.5", "true", "[]"),
     "worker_port": ("-1", "65536", "http"),
+    "public_url": ("calls.example.com", "ftp://a.example.com", "https://"),
     "webhook_require_https": ("maybe", "2"),
     "webhook_timeout_seconds": ("0.9", "31", "nan", "inf", "soon"),
     "log_format": ("xml", "JSON"),
