@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import uvloop
 
 
-@pytest.fixture(params=[uvloop.EventLoopPolicy()], ids=["uvloop"], scope="session")
-def event_loop_policy(request: pytest.FixtureRequest) -> uvloop.EventLoopPolicy:
+def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callable[[], Any]]:
     """The loop that `leadline serve` runs on: its transports are not asyncio's, and fail in ways of their own."""
-    policy: uvloop.EventLoopPolicy = request.param
-    return policy
+    return {"uvloop": uvloop.new_event_loop}

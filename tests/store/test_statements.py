@@ -218,6 +218,8 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
         ("deliveries._DUE", "ix_deliveries_due"),
         ("deliveries._WORKSPACES_DUE", "ix_deliveries_due"),
         ("endpoints._IN_FLIGHT", "ix_deliveries_leased"),
+        ("endpoints._DUE", "ix_deliveries_leased"),
+        ("endpoints._DUE", "ix_deliveries_due"),
         ("deliveries._KEPT_TOO_LONG", "ix_deliveries_kept"),
         ("calls._TIMED_OUT", "ix_calls_wrap_up"),
         ("calls._NEXT_TIMEOUT", "ix_calls_wrap_up"),

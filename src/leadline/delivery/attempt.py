@@ -18,6 +18,7 @@ from leadline.store.deliveries import ClaimedRow
 
 log = logging.getLogger("leadline.attempts")
 
+_encode = msgspec.json.Encoder().encode
 _RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
 
 
@@ -70,9 +71,9 @@ def _attempted(leased: Leased, started_at: int, result: AttemptResult) -> Attemp
         response_body=result.response_body,
         error=None if result.error is None else result.error.value,
         error_detail=result.error_detail,
-        timings=msgspec.json.encode(result.timings).decode(),
+        timings=_encode(result.timings).decode(),
         retry_after_seconds=_retry_after(result, started_at + result.duration_ms),
-        jitter=random_fraction(),
+        jitter=0.0 if result.error is None else random_fraction(),
     )
 
 

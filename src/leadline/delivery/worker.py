@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -120,6 +120,7 @@ class Worker:
         self._alarms: dict[str, asyncio.TimerHandle] = {}
         self._in_flight_max = IN_FLIGHT_FIRST
         self._flights: dict[str, _Flight] = {}
+        self._of_workspace: Counter[str] = Counter()
         self._unrecorded: deque[tuple[Attempted, asyncio.Future[None]]] = deque()
         self._has_unrecorded = asyncio.Event()
         self._record_alarm: asyncio.TimerHandle | None = None
@@ -217,12 +218,11 @@ class Worker:
         return max(0.002, self._next_look - asyncio.get_running_loop().time())
 
     async def _claim_in(self, workspace_id: str, share: int) -> None:
-        of_workspace = sum(flight.leased.workspace_id == workspace_id for flight in self._flights.values())
         free = min(
             CLAIM_MAX,
             share,
             # Of what it may have now: just after a start, too, there is room for the others.
-            self._in_flight_max // WORKSPACE_SHARE - of_workspace,
+            self._in_flight_max // WORKSPACE_SHARE - self._of_workspace[workspace_id],
         )
         if free <= 0:
             self._unfinished[workspace_id] = None
@@ -265,11 +265,15 @@ class Worker:
             # By lease as well: after a takeover the same delivery may be on its way twice in one process.
             key = f"{row.delivery_id}/{lease_id}"
             self._flights[key] = flight
+            self._of_workspace[workspace_id] += 1
             flight.task = asyncio.create_task(self._deliver(leased, secrets))
             flight.task.add_done_callback(partial(self._landed, key, workspace_id))
 
     def _landed(self, key: str, workspace_id: str, task: asyncio.Task[None]) -> None:
-        self._flights.pop(key, None)
+        del self._flights[key]
+        self._of_workspace[workspace_id] -= 1
+        if not self._of_workspace[workspace_id]:
+            del self._of_workspace[workspace_id]
         self._in_flight_max = min(IN_FLIGHT_MAX, self._in_flight_max + 1)
         if not task.cancelled() and (broken := task.exception()) is not None:
             # Nothing is lost: the lease runs out and the delivery falls due again.
