@@ -36,6 +36,7 @@ class Renderer:
             "phone": displayed_number,
             "duration": duration,
             "initials": initials,
+            "browser": browser,
             "grouped": grouped,
             "json": highlighted,
         }
@@ -91,6 +92,24 @@ def initials(name: str | None) -> str:
     words = [word for word in re.split(r"[\s.@_-]+", name or "") if word and word[0].isalnum()]
     letters = [words[0][0], words[-1][0]] if len(words) > 1 else [word[0] for word in words]
     return "".join(letters).upper() or "?"
+
+
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"),
+            ("Linux", "Linux"))  # fmt: skip
+
+
+def browser(user_agent: str) -> str:
+    """What a User-Agent most likely is: `Firefox on Linux`."""
+    name = next((name for mark, name in _BROWSERS if mark in user_agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    return " on ".join(part for part in (name, system) if part) or user_agent[:40] or "Unknown"
 
 
 def grouped(number: int) -> str:
