@@ -6,6 +6,7 @@ API calls. Every answer carries the policy that lets a page load nothing but our
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from leadline.domain.errors import (
     MethodNotAllowed,
     NotFound,
     Unauthorized,
+    Unavailable,
     UnsupportedMediaType,
 )
 from leadline.ids import random_secret
@@ -196,7 +198,9 @@ class Console:
         if signed_in is None:
             return
         if signed_in.is_stale:
-            await self._database.write(lambda tx: touch_session(tx, signed_in))
+            # A database that cannot be written for a moment still shows pages.
+            with contextlib.suppress(Unavailable):
+                await self._database.write(lambda tx: touch_session(tx, signed_in))
         request.visit = replace(request.visit, signed_in=signed_in, session_text=text)
         request.secret, request.new_visitor = text, False
 
@@ -255,6 +259,7 @@ class Console:
             shown = await self._database.read(lambda tx: again(tx, wrong))
             if not isinstance(shown, Shown):
                 raise
+            request.visit = wrong
             return replace(shown, status=_STATUS[refused.code])
 
     async def _handle(self, page: Page, visit: Visit) -> Reply:
@@ -300,7 +305,7 @@ class Console:
             around = await self._database.read(lambda tx: load_surroundings(tx, signed_in))
         flash = read_flash(request.cookies.get(request.names.flash, ""))
         values = {**self._shell(request, around), "flash": flash, **shown.values}
-        headers: Headers = []
+        headers = refusal_headers(request.visit.refusal)
         body: bytes | None
         if request.fragment is not None and shown.status < 400:
             values["flash"] = None
@@ -347,11 +352,7 @@ class Console:
 
     async def _send_refusal(self, request: _Request, refused: LeadlineError, send: Send) -> None:
         status = _STATUS[refused.code]
-        headers: Headers = []
-        if isinstance(refused, MethodNotAllowed):
-            headers.append((b"allow", ", ".join(refused.allowed).encode()))
-        if refused.retry_after_seconds is not None:
-            headers.append((b"retry-after", str(refused.retry_after_seconds).encode()))
+        headers = refusal_headers(refused)
         if request.is_scripted:
             body = msgspec.json.encode(refusal_data(refused))
             await self._send(request, status, body, b"application/json", send, headers=headers)
@@ -411,6 +412,16 @@ class Console:
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def refusal_headers(refused: LeadlineError | None) -> Headers:
+    """What a refusal says beside its page."""
+    headers: Headers = []
+    if isinstance(refused, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(refused.allowed).encode()))
+    if refused is not None and refused.retry_after_seconds is not None:
+        headers.append((b"retry-after", str(refused.retry_after_seconds).encode()))
+    return headers
 
 
 def refusal_data(refused: LeadlineError) -> Mapping[str, Any]:

@@ -48,12 +48,14 @@ class Renderer:
         return self._environment.get_template(template).render(values).encode()
 
     def fragment(self, template: str, block: str, values: Mapping[str, Any]) -> bytes | None:
-        """One block of a page alone; None when the page has no such block."""
-        loaded = self._environment.get_template(template)
-        render = loaded.blocks.get(block)
-        if render is None:
+        """One block of a page (or of what is around every page) alone; None when there is no such block."""
+        context = self._environment.get_template(template).new_context(dict(values))
+        # As the page itself would put them together when it is rendered as a whole.
+        for name, render in self._environment.get_template("base.html").blocks.items():
+            context.blocks.setdefault(name, []).append(render)
+        if block not in context.blocks:
             return None
-        return "".join(render(loaded.new_context(dict(values)))).encode()
+        return "".join(context.blocks[block][0](context)).encode()
 
 
 def when(at: int | str | None, *, focus: bool = True) -> Markup:
