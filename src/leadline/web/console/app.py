@@ -59,6 +59,7 @@ log = logging.getLogger("leadline.web")
 Headers = list[tuple[bytes, bytes]]
 Stream = Callable[[SignedIn, str, bytes | None, "Send"], Awaitable[None]]
 
+VISITOR_SECONDS = 365 * 86_400
 LIVE_PATH = "/live"
 FRAGMENT_HEADER = b"leadline-fragment"
 SECURITY_HEADERS: Headers = [
@@ -169,6 +170,7 @@ class Console:
             remote=scope["client"][0] if scope.get("client") else "",
             user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
             secure=secure,
+            browser=cookies.get(names.visitor, ""),
         )
         visitor = cookies.get(names.visitor, "")
         new_visitor = not 20 <= len(visitor) <= 100
@@ -379,7 +381,7 @@ class Console:
             *headers,
         ]
         if request.new_visitor and media_type == _HTML:
-            sent.append(self._cookie(request, request.names.visitor, request.secret, None))
+            sent.append(self._cookie(request, request.names.visitor, request.secret, VISITOR_SECONDS))
         await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": body})
 
