@@ -52,7 +52,7 @@ from leadline.web.problems import STATUS_OF_CODE, STATUS_OF_CONSOLE_CODE
 from leadline.web.table import Context, Routes
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
 log = logging.getLogger("leadline.web")
 
@@ -282,7 +282,13 @@ class Console:
         if signed_in is None:
             raise Unauthorized("The session has ended; sign in again.")
         last = request.headers.get(b"last-event-id") or request.visit.query.text("after").encode() or None
-        await self._stream(signed_in, request.visit.session_text, last, send)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *SECURITY_HEADERS]}
+            await send(message)
+
+        await self._stream(signed_in, request.visit.session_text, last, send_guarded)
 
     async def _send_reply(self, request: _Request, reply: Reply, send: Send) -> None:
         match reply:
