@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from chaos.plan import Fault, Point
+from chaos.plan import FAULTS, Fault, Point
 from chaos.receivers import KINDS
 from chaos.run import Report
 
