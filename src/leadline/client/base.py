@@ -28,8 +28,7 @@ class BaseClient(Operations):
     def with_options(self, **options: Unpack[OptionFields]) -> Self:
         """The same client with other options, over the same connections; they close with the first."""
         other = copy.copy(self)
-        other._options = self._options.with_fields(**options)
-        other._owns_connections = False
+        vars(other).update(_options=self._options.with_fields(**options), _owns_connections=False)
         return other
 
     @property

@@ -33,25 +33,31 @@ class EventParser:
 
     def __init__(self, last_event_id: str | None = None) -> None:
         self.last_event_id = last_event_id
-        self._rest = b""
-        self._data: list[bytes] = []
-        self._data_bytes = 0
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The `data` of each event that is whole now. Raises UnexpectedAnswer for one that never ends."""
-        self._rest += chunk
-        while b"\n" in self._rest:
-            line, _, self._rest = self._rest.partition(b"\n")
-            yield from self._line(line.removesuffix(b"\r"))
-        self._check(len(self._rest), LINE_BYTES_MAX)
+        self.restart()
 
     def restart(self) -> None:
         """Another connection: what was cut off in the last one comes again."""
-        self._rest, self._data, self._data_bytes = b"", [], 0
+        self._rest = bytearray()
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        # An event's id counts once the event is whole: one that is cut off after its id has not been seen.
+        self._id = self.last_event_id
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The `data` of each event that is whole now. Raises UnexpectedAnswer for one that never ends."""
+        searched = len(self._rest)
+        self._rest += chunk
+        while (end := self._rest.find(b"\n", searched)) >= 0:
+            line = bytes(self._rest[:end]).removesuffix(b"\r")
+            del self._rest[: end + 1]
+            searched = 0
+            yield from self._line(line)
+        _check(len(self._rest), LINE_BYTES_MAX)
 
     def _line(self, line: bytes) -> Iterator[bytes]:
         if not line:
             data, self._data, self._data_bytes = self._data, [], 0
+            self.last_event_id = self._id
             if data:
                 yield b"\n".join(data)
             return
@@ -60,13 +66,14 @@ class EventParser:
         if name == b"data":
             self._data.append(value)
             self._data_bytes += len(value)
-            self._check(self._data_bytes, EVENT_BYTES_MAX)
+            _check(self._data_bytes, EVENT_BYTES_MAX)
         elif name == b"id" and b"\0" not in value:
-            self.last_event_id = value.decode("utf-8", "replace") or None
+            self._id = value.decode("utf-8", "replace") or None
 
-    def _check(self, size_bytes: int, size_bytes_max: int) -> None:
-        if size_bytes > size_bytes_max:
-            raise UnexpectedAnswer("the event stream sends an event without an end", status=200)
+
+def _check(size_bytes: int, size_bytes_max: int) -> None:
+    if size_bytes > size_bytes_max:
+        raise UnexpectedAnswer("the event stream sends an event without an end", status=200)
 
 
 class EventFeed:

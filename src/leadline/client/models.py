@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -21,7 +21,6 @@ from leadline.wire.common import ProblemDetail
 from leadline.wire.contacts import Contact, ContactList, HistoryEntry, ListMove
 from leadline.wire.deliveries import (
     Attempt,
-    Delivery,
     DeliverySummary,
     EndpointHealth,
     EndpointView,
@@ -83,6 +82,13 @@ class AppliedOutcome(AppliedAnswer, frozen=True, kw_only=True):
     """What an application did, and the call after it; with `dry_run`, what it would do."""
 
     dry_run: bool = False
+
+
+class Delivery(DeliverySummary, frozen=True, kw_only=True):
+    """A delivery with what is sent and how each attempt went. `payload` is None once it is no longer kept."""
+
+    payload: dict[str, Any] | None
+    attempts: list[Attempt]
 
 
 class NewSecret(RotatedAnswer, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,7 +19,14 @@ from leadline.domain.signing import (
     verify,
 )
 
-Headers = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
+
+class HasItems(Protocol):
+    """Headers that are nearly a mapping, such as those of `http.server`."""
+
+    def items(self) -> Iterable[tuple[Any, Any]]: ...
+
+
+Headers = Mapping[Any, Any] | HasItems | Iterable[tuple[Any, Any]]
 """Headers as frameworks give them: any mapping in any case, pairs of text or bytes, or a WSGI environment."""
 
 _ID, _TIMESTAMP, _SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"

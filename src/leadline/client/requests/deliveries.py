@@ -27,15 +27,19 @@ from leadline.client.requests.described import (
     parameters,
     path,
 )
+from leadline.wire.common import Answer
 from leadline.wire.deliveries import (
     DeliveriesAnswer,
-    DeliveryAnswer,
     DeliveryStateName,
     EndpointAnswer,
     EndpointsAnswer,
     EndpointStateName,
     ReplayAnswer,
 )
+
+
+class DeliveryAnswer(Answer, frozen=True, kw_only=True):
+    delivery: Delivery
 
 
 def list_deliveries(
@@ -71,7 +75,7 @@ def list_deliveries(
 
 
 def get_delivery(delivery_id: Id) -> Request[Delivery]:
-    """One delivery with its attempts; `payload` holds the very bytes that are sent."""
+    """One delivery with what is sent and its attempts."""
     return Request(
         operation="get_delivery",
         method="GET",
@@ -192,8 +196,10 @@ def change_endpoint(
     )
 
 
-def test_endpoint(  # noqa: PT028 - the name of the operation, no test
-    endpoint_id: Id, *, idempotency_key: str | None = None
+def test_endpoint(
+    endpoint_id: Id,
+    *,
+    idempotency_key: str | None = None,  # noqa: PT028 - an operation's name, and no test
 ) -> Request[Delivery]:
     """Send a signed sample; answers its delivery."""
     return Request(
