@@ -146,7 +146,7 @@ async def test_the_async_stream_sees_what_happens_after_an_event(own_desk: Desk)
         call = await client.start_call(phone_number="+15555550100")
         (first, *_) = await client.list_events(limit=1)
         found = []
-        async with contextlib.aclosing(client.stream_events(after=first.event_id)) as stream:  # type: ignore[type-var]
+        async with contextlib.aclosing(client.stream_events(after=first.event_id)) as stream:
             async with asyncio.timeout(20):
                 async for each in stream:
                     found.append(each.type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Self, TypeVar, Unpack
 
 import httpx2
@@ -61,7 +61,7 @@ class AsyncClient(BaseClient):
         """The value of `send`."""
         return (await self.send(request)).value
 
-    async def items_of(self, request: PageRequest[T]) -> AsyncIterator[T]:
+    async def items_of(self, request: PageRequest[T]) -> AsyncGenerator[T, None]:
         """Everything from this page on, page after page."""
         while True:
             page = await self.value_of(request)
@@ -71,7 +71,7 @@ class AsyncClient(BaseClient):
                 return
             request = request.after(page.next_cursor)
 
-    async def stream_events(self, *, after: Id | None = None) -> AsyncIterator[Event]:
+    async def stream_events(self, *, after: Id | None = None) -> AsyncGenerator[Event, None]:
         """As `Client.stream_events`. `contextlib.aclosing` ends it at once when you break out of the loop."""
         feed = EventFeed(self._options, WORLD, None if after is None else str(after))
         while True:

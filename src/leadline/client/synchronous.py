@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Self, TypeVar, Unpack
 
 import httpx2
@@ -66,7 +66,7 @@ class Client(BaseClient):
         """The value of `send`."""
         return self.send(request).value
 
-    def items_of(self, request: PageRequest[T]) -> Iterator[T]:
+    def items_of(self, request: PageRequest[T]) -> Generator[T, None, None]:
         """Everything from this page on, page after page."""
         while True:
             page = self.value_of(request)
@@ -75,7 +75,7 @@ class Client(BaseClient):
                 return
             request = request.after(page.next_cursor)
 
-    def stream_events(self, *, after: Id | None = None) -> Iterator[Event]:
+    def stream_events(self, *, after: Id | None = None) -> Generator[Event, None, None]:
         """Events as they happen: after the event `after`, or from now on.
 
         A connection that is lost is made again where it broke off; nothing is left out. Raises Refused when the
