@@ -6,18 +6,16 @@ It uses nothing but the public API, in the order in which a phone system and an 
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from leadline.cli.calling_api import Api, Refused, checked_url
+from leadline.cli.connecting import find_token, find_url
 from leadline.cli.failures import Failed, UsageError
 from leadline.cli.printing import style
-from leadline.cli.token_file import USUAL_TOKEN_FILES, token_file
 from leadline.clock import monotonic_seconds
 from leadline.settings import Settings
 
@@ -25,7 +23,6 @@ CALLS_MAX = 1000
 PAUSE_SECONDS = 0.5
 DELIVERY_WAIT_SECONDS = 3.0
 DELIVERY_POLL_SECONDS = 0.05
-TOKEN_VARIABLE = "LEADLINE_TOKEN"  # noqa: S105 - a variable's name, no token
 NOTES = ("Asked for a call next week.", None, "Wants the annual plan.", None, "Prefers e-mail.")
 # Numbers of fiction, for a workspace that has no contacts.
 NUMBERS = tuple(f"+155555501{position:02}" for position in range(1, 13))
@@ -52,40 +49,12 @@ class Play:
 
 def simulate(settings: Settings, play: Play) -> None:
     """Play the calls and print what happens, line by line. Raises Failed, UsageError."""
-    token, source = _token(settings, play.token)
-    api = Api(checked_url(play.url or _server_url(settings)), token, source)
+    token, source = find_token(settings, play.token)
+    api = Api(checked_url(find_url(settings, play.url)), token, source)
     try:
         Simulation(api, play).run()
     except Refused as refused:
         raise Failed(f"the server refused: {refused.error}: {refused.message}") from None
-
-
-def _server_url(settings: Settings) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - only compared
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
-def _token(settings: Settings, given: str | None) -> tuple[str, str]:
-    """The token, and where it is from: the flag, the variable, the file that `serve --dev` wrote."""
-    if given:
-        return _sendable(given, "of --token"), "of --token"
-    if os.environ.get(TOKEN_VARIABLE):
-        return _sendable(os.environ[TOKEN_VARIABLE], f"of {TOKEN_VARIABLE}"), f"of {TOKEN_VARIABLE}"
-    beside = token_file(settings)
-    places = [beside] if beside is not None else []
-    for path in (*places, *map(Path, USUAL_TOKEN_FILES)):
-        if path.exists():
-            return _sendable(path.read_text(), f"in {path}"), f"in {path}"
-    raise Failed(
-        f"no token: give --token or {TOKEN_VARIABLE}, or start the server with `leadline serve --dev`"
-    )
-
-
-def _sendable(token: str, source: str) -> str:
-    stripped = token.strip()
-    if not stripped.isascii() or not stripped.isprintable() or " " in stripped:
-        raise UsageError(f"the token {source} has characters that no token has")
-    return stripped
 
 
 class Simulation:

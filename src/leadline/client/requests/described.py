@@ -46,7 +46,7 @@ class Request(Generic[T]):
     path: str
     read: Callable[[Reply], T]
     query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
+    body: Any = None
     # A key of the caller's own; None lets the client make one for every write.
     idempotency_key: str | None = None
     if_match: str | None = None
@@ -67,6 +67,10 @@ class PageRequest(Request[Page[T]], Generic[T]):
     def after(self, cursor: str) -> PageRequest[T]:
         """The request for the page at this `next_cursor`."""
         return replace(self, query={**self.query, self.cursor_parameter: cursor})
+
+    def sized(self, limit: int) -> PageRequest[T]:
+        """The same with at most this many on a page."""
+        return replace(self, query={**self.query, "limit": str(limit)})
 
 
 def path(template: str, *segments: Id) -> str:

@@ -77,7 +77,7 @@ def any_request(
     path: str,
     *,
     query: Mapping[str, str] | None = None,
-    body: Mapping[str, Any] | None = None,
+    body: Any = None,
     idempotency_key: str | None = None,
 ) -> Request[bytes]:
     """A request for any path of the server, such as `/healthz`; its value is the body as it came."""
