@@ -50,6 +50,12 @@ def _disposition(row: Row) -> str:
     return "required" if row["disposition_required"] else ""
 
 
+def _application(answer: Row) -> Row:
+    """What was applied, and what became of the call."""
+    said = {"dry_run": True} if answer.get("dry_run") else {}
+    return {**said, **answer["applied"], "call_state": answer["call"]["state"]}
+
+
 def _happened(row: Row) -> str:
     """What an entry of a contact's history tells."""
     match row["type"]:
@@ -309,6 +315,7 @@ CALL = Noun(
                 "note": "What the agent wants to be remembered.",
                 "dry_run": "Say what would happen and change nothing.",
             },
+            summary=_application,
         ),
     ),
 )

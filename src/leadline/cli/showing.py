@@ -14,10 +14,13 @@ from leadline.cli.printing import print_json, print_table, printable
 
 Column = str | tuple[str, Callable[[Mapping[str, Any]], Any]]
 Columns = Sequence[Column]
+Summary = Callable[[Mapping[str, Any]], Mapping[str, Any]] | None
 _ENVELOPE = frozenset({"ok", "next_cursor"})
 
 
-def show_answer(body: bytes, columns: Columns, *, as_json: bool, done: str = "") -> None:
+def show_answer(
+    body: bytes, columns: Columns, *, as_json: bool, done: str = "", summary: Summary = None
+) -> None:
     """One answer: a sentence when the verb has one, rows when it holds rows, else a record."""
     answer = json.loads(body)
     if as_json:
@@ -27,7 +30,7 @@ def show_answer(body: bytes, columns: Columns, *, as_json: bool, done: str = "")
     elif columns:
         show_rows([body], columns, as_json=False)
     else:
-        print_record(_content(answer))
+        print_record((summary or _content)(answer))
 
 
 def show_rows(bodies: Sequence[bytes], columns: Columns, *, as_json: bool, more: str = "") -> None:
@@ -73,7 +76,7 @@ def _content(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """What an answer is about: its one noun, or all that it says."""
     said = {name: value for name, value in answer.items() if name not in _ENVELOPE}
     nouns = [value for value in said.values() if isinstance(value, dict)]
-    return nouns[0] if len(said) == 1 and nouns else said
+    return nouns[0] if len(nouns) == 1 else said
 
 
 def print_record(record: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from leadline.cli.connecting import Token, Url, connect
 from leadline.cli.failures import Failed, UsageError
 from leadline.cli.flags import AsJson
 from leadline.cli.reading import READERS
-from leadline.cli.showing import Columns, show_answer, show_rows
+from leadline.cli.showing import Columns, Summary, show_answer, show_rows
 from leadline.client import Client, requests
 from leadline.client.requests import PageRequest
 
@@ -53,6 +53,7 @@ class Verb:
 
     `places` and `flags` say what each parameter of the request is for; a flag's text may begin with its own name
     (`"--agent: …"`), else it is the parameter's. `infer` adds arguments that follow from those given (`inferred`).
+    `summary` is what people see of the answer when it is not its one noun, and `done` says it in a sentence.
     `asks` is the question before something is gone for good.
     """
 
@@ -62,6 +63,7 @@ class Verb:
     places: Mapping[str, str] = field(default_factory=dict)
     flags: Mapping[str, str] = field(default_factory=dict)
     columns: Columns = ()
+    summary: Summary = None
     asks: str = ""
     done: str = ""
     infer: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _given: {}
@@ -95,9 +97,12 @@ def command_of(verb: Verb) -> Callable[..., None]:
     """The function that the command line runs for a verb."""
     signature = inspect.signature(verb.describe)
     clearable = _clearable(verb)
+    typed = inspect.Signature(_parameters(verb, signature, clearable))
 
     def command(*places: Any, **flags: Any) -> None:
-        values = dict(zip(verb.places, places, strict=False)) | flags
+        bound = typed.bind(*places, **flags)
+        bound.apply_defaults()
+        values = bound.arguments
         url, token, as_json = values.pop("url"), values.pop("token"), values.pop("json_")
         confirmed = values.pop("yes", True)
         limits = {name: values.pop(name) for name in ("limit", "all_", "cursor") if name in values}
@@ -111,11 +116,11 @@ def command_of(verb: Verb) -> Callable[..., None]:
                 _show_pages(client, request, verb, **limits, as_json=as_json)
             else:
                 body = client.send(request).body
-                show_answer(body, verb.columns, as_json=as_json, done=verb.done)
+                show_answer(body, verb.columns, as_json=as_json, done=verb.done, summary=verb.summary)
 
     command.__name__ = verb.name
     command.__doc__ = verb.help
-    command.__signature__ = inspect.Signature(_parameters(verb, signature, clearable))  # type: ignore[attr-defined]
+    command.__signature__ = typed  # type: ignore[attr-defined]
     return command
 
 

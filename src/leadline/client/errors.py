@@ -99,8 +99,9 @@ class Refused(LeadlineError):
         self.refusal = refusal
 
     def __str__(self) -> str:
-        named = "".join(f"; {each.field or 'body'}: {each.message}" for each in self.details)
-        return f"{self.code}: {self.message}{named} (request {self.request_id})"
+        named = "; ".join(f"{each.field or 'the body'} {each.message}" for each in self.details)
+        # With details, the message is a summary of them.
+        return f"{self.code}: {named or self.message} (request {self.request_id})"
 
     @property
     def status(self) -> int:
