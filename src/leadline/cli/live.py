@@ -124,19 +124,21 @@ def _secrets_of(settings: Settings, given: Sequence[str]) -> Callable[[str], Awa
 
 
 def _from_database(settings: Settings) -> Callable[[str], Awaitable[list[str]]]:
-    from leadline.cli.databases import transact
-    from leadline.cli.failures import Failed
-    from leadline.operations.workspaces import list_workspaces, signing_secrets
+    from leadline.operations.workspaces import signing_secrets
+    from leadline.store.engines import Engine
+    from leadline.store.migrating import engine_of, sqlite_path
+    from leadline.wiring import opened
 
-    try:
-        transact(settings, list_workspaces)
-    except Failed as missing:
+    url = settings.database_url
+    if engine_of(url) is Engine.SQLITE and not Path(sqlite_path(url)).exists():
         raise UsageError(
-            f"no secret to verify with: give --secret or LEADLINE_WEBHOOK_SECRET ({missing})"
-        ) from None
+            "no secret to verify with: give --secret or LEADLINE_WEBHOOK_SECRET (`leadline secret rotate`"
+            f" makes one), or the --database that has it; there is none at {sqlite_path(url)}"
+        )
 
     async def found(workspace_id: str) -> list[str]:
-        return await asyncio.to_thread(transact, settings, lambda tx: signing_secrets(tx, workspace_id))
+        async with opened(settings, migrated=False) as database:
+            return await database.read(lambda tx: signing_secrets(tx, workspace_id))
 
     return found
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from leadline.clock import Clock, iso_from_ms
 from leadline.domain.signing import SignatureError, verify
-from leadline.ids import parse_id
+from leadline.ids import NIL_ID, parse_id
 from leadline.operations.sample_data import RECEIVER_PATH
 
 HOST = "127.0.0.1"
@@ -168,7 +168,7 @@ class SampleReceiver:
         """Why it must not be trusted; empty when it may be."""
         # The body may name the workspace before it is trusted: a false one finds a secret that does not fit.
         workspace_id = parse_id(_text_at(payload, "scope", "subaccount_id"))
-        secrets = await self._secrets_of(workspace_id) if workspace_id else []
+        secrets = await self._secrets_of(workspace_id or NIL_ID)
         try:
             verify(
                 secrets,
