@@ -31,13 +31,12 @@ Token = Annotated[
 ]
 
 
-def connect(url: str | None, token: str | None) -> Client:
+def connect(url: str | None, token: str | None, settings: Settings | None = None) -> Client:
     """A client of the server that is meant. Raises Failed, UsageError, ConfigurationError."""
     from leadline.client import Client
 
-    settings = load_settings({})
-    found, _ = find_token(settings, token)
-    return Client(find_url(settings, url), found, attempts_max=ATTEMPTS_MAX)
+    settings = settings or load_settings({})
+    return Client(find_url(settings, url), find_token(settings, token), attempts_max=ATTEMPTS_MAX)
 
 
 def find_url(settings: Settings, given: str | None, environ: Mapping[str, str] | None = None) -> str:
@@ -49,20 +48,18 @@ def find_url(settings: Settings, given: str | None, environ: Mapping[str, str] |
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def find_token(
-    settings: Settings, given: str | None, environ: Mapping[str, str] | None = None
-) -> tuple[str, str]:
-    """The token, and where it is from, in words. Raises Failed when there is none, UsageError."""
+def find_token(settings: Settings, given: str | None, environ: Mapping[str, str] | None = None) -> str:
+    """The token. Raises Failed when there is none, UsageError when it cannot be one."""
     environ = os.environ if environ is None else environ
     if given:
-        return _sendable(given, "of --token"), "of --token"
+        return _sendable(given, "of --token")
     if environ.get(TOKEN_VARIABLE):
-        return _sendable(environ[TOKEN_VARIABLE], f"of {TOKEN_VARIABLE}"), f"of {TOKEN_VARIABLE}"
+        return _sendable(environ[TOKEN_VARIABLE], f"of {TOKEN_VARIABLE}")
     beside = token_file(settings)
     places = [beside] if beside is not None else []
     for path in (*places, *map(Path, USUAL_TOKEN_FILES)):
         if path.exists():
-            return _sendable(path.read_text(), f"in {path}"), f"in {path}"
+            return _sendable(path.read_text(), f"in {path}")
     raise Failed(
         f"no token: give --token or {TOKEN_VARIABLE}, or start the server with `leadline serve --dev`"
     )
