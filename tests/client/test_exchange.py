@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.client import (
+    ConfigurationError,
     ConnectionFailed,
     DeadlineExceeded,
     LeadlineError,
@@ -21,7 +22,16 @@ from leadline.client import (
 )
 from leadline.client.exchange import Broken, Send, Surroundings, Wait, exchange, retry_after_seconds
 from leadline.client.models import Response
-from leadline.client.requests import Reply, Request, create_smart_list, list_outcomes
+from leadline.client.requests import (
+    Reply,
+    Request,
+    any_request,
+    create_contact,
+    create_smart_list,
+    delete_outcome,
+    list_contacts,
+    list_outcomes,
+)
 from leadline.client.requests.smart_lists import get_smart_list
 from leadline.web.problems import STATUS_OF_CODE
 
@@ -129,6 +139,36 @@ def test_a_refusal_that_does_not_pass_is_raised_at_once_as_its_own_class(code: s
     played = play(MAKE, [refusal(STATUS_OF_CODE[code], code), DONE])
     assert type(played.error) is errors.CLASS_OF_CODE[code]
     assert len(played.sends) == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        create_smart_list(smart_list_name="a", idempotency_key="b\nc"),
+        create_smart_list(smart_list_name="a", idempotency_key="é"),
+        create_smart_list(smart_list_name="\ud800"),
+        create_contact(phone_number="1", attributes={"a": object()}),  # type: ignore[dict-item]
+        delete_outcome("x", if_match="\r\n"),
+    ],
+    ids=lambda each: each.operation,
+)
+def test_what_cannot_be_sent_is_refused_before_it_is(request_: Request[object]) -> None:
+    played = play(request_, [DONE])
+    assert isinstance(played.error, ConfigurationError)
+    assert played.sends == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET /", "/"), ("", "/"), ("GET", "x"), ("GET", "/a b"), ("GET", "/\n")]
+)
+def test_what_is_no_request_line_is_refused(method: str, path: str) -> None:
+    with pytest.raises(ConfigurationError):
+        any_request(method, path)
+
+
+def test_text_that_is_no_unicode_is_refused() -> None:
+    with pytest.raises(ConfigurationError):
+        list_contacts(q="\udcff")
 
 
 def test_two_calls_have_two_keys_and_reads_have_none() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -140,6 +141,21 @@ def test_every_error_is_in_the_tree_that_the_module_draws() -> None:
         if isinstance(each, type) and issubclass(each, errors.LeadlineError)
     }
     assert named <= drawn
+
+
+def test_every_error_survives_the_way_to_another_process() -> None:
+    refusal = errors.Refusal(status=409, code="contact_exists", message="No.", pointers={"contact_id": "c"})
+    made: list[errors.LeadlineError] = [kind(refusal) for kind in errors.CLASS_OF_CODE.values()]
+    made += [
+        errors.ConfigurationError("x"),
+        errors.ConnectionFailed("gone", idempotency_key="k", attempts=3),
+        errors.UnexpectedAnswer("what", 502, "r-1"),
+        errors.WebhookVerificationError(errors.WebhookProblem.BODY, "no"),
+    ]
+    for error in made:
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        assert type(again) is type(error)
+        assert (str(again), vars(again)) == (str(error), vars(error))
 
 
 def test_receivers_read_what_the_sender_writes() -> None:

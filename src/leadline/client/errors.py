@@ -70,10 +70,13 @@ class DeadlineExceeded(NoAnswer):
 class UnexpectedAnswer(LeadlineError):
     """What answered is no Leadline, or one that this version does not understand."""
 
-    def __init__(self, message: str, *, status: int, request_id: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int, request_id: str | None = None) -> None:
+        super().__init__(message, status, request_id)
         self.status = status
         self.request_id = request_id
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,8 +318,11 @@ class WebhookVerificationError(LeadlineError):
     """The webhook must not be trusted: answer 4xx and do nothing. `problem` says which part is wrong."""
 
     def __init__(self, problem: WebhookProblem, message: str) -> None:
-        super().__init__(message)
+        super().__init__(problem, message)
         self.problem = problem
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 def _below(kind: type[Refused]) -> dict[str, type[Refused]]:

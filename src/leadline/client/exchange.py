@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from leadline.client.errors import (
+    ConfigurationError,
     ConnectionFailed,
     DeadlineExceeded,
     LeadlineError,
@@ -86,7 +87,7 @@ def exchange(request: Request[T], options: Options, world: Surroundings) -> Step
     deadline = began + options.deadline_seconds
     key = request.idempotency_key or (world.new_key() if request.writes else None)
     headers = _headers(request, key)
-    content = None if request.body is None else _encode(request.body)
+    content = _content(request)
     attempt = 0
     while True:
         attempt += 1
@@ -111,14 +112,30 @@ def exchange(request: Request[T], options: Options, world: Surroundings) -> Step
         yield Wait(wait_seconds)
 
 
+def _content(request: Request[Any]) -> bytes | None:
+    if request.body is None:
+        return None
+    try:
+        return _encode(request.body)
+    except (TypeError, ValueError) as wrong:
+        raise ConfigurationError(f"the body of {request.operation} cannot be sent as JSON: {wrong}") from None
+
+
+def _visible(name: str, value: str) -> str:
+    """A header's value that is one line. Raises ConfigurationError."""
+    if not value.isascii() or not value.isprintable() or not value:
+        raise ConfigurationError(f"{name} must be visible ASCII characters")
+    return value
+
+
 def _headers(request: Request[Any], key: str | None) -> dict[str, str]:
     headers = {"accept": "application/json"}
     if request.body is not None:
         headers["content-type"] = "application/json"
     if key is not None:
-        headers["idempotency-key"] = key
+        headers["idempotency-key"] = _visible("idempotency_key", key)
     if request.if_match is not None:
-        headers["if-match"] = request.if_match
+        headers["if-match"] = _visible("if_match", request.if_match)
     if request.known is not None:
         headers["if-none-match"] = request.known[0]
     return headers

@@ -95,7 +95,13 @@ def parameters(**values: Any) -> dict[str, str]:
 def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(plain(value))
+    text = str(plain(value))
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ConfigurationError(f"{text!r} holds what is no Unicode character") from None
+    return text
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from leadline.client.errors import ConfigurationError
 from leadline.client.models import Event, Page, Workspace
 from leadline.client.requests.described import (
     Id,
@@ -80,7 +81,14 @@ def any_request(
     body: Any = None,
     idempotency_key: str | None = None,
 ) -> Request[bytes]:
-    """A request for any path of the server, such as `/healthz`; its value is the body as it came."""
+    """A request for any path of the server, such as `/healthz`; its value is the body as it came.
+
+    Raises ConfigurationError for what is no method or no path.
+    """
+    if not (method.isascii() and method.isalpha()):
+        raise ConfigurationError(f"{method!r} is no method")
+    if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
+        raise ConfigurationError(f"a path begins with a slash, and is escaped: {path!r} is none")
     return Request(
         operation="any_request",
         method=method.upper(),
