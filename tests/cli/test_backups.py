@@ -171,3 +171,15 @@ def test_what_was_there_is_kept_with_all_that_its_log_held(copy: Path, tmp_path:
     second = restore(copy, target)
     assert second is not None
     assert second != kept
+
+
+def test_a_damaged_database_is_replaced_and_kept_as_it_is(copy: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.db"
+    target.write_bytes(b"no database any more" * 500)
+    Path(f"{target}-wal").write_bytes(b"its log")
+    kept = restore(copy, target)
+    assert kept is not None
+    assert kept.read_bytes() == b"no database any more" * 500
+    assert Path(f"{kept}-wal").read_bytes() == b"its log"
+    assert not Path(f"{target}-wal").exists()
+    assert check(target).rows["workspaces"] == 1

@@ -128,6 +128,10 @@ def test_a_call_is_played_by_commands(leadline: Call, own_desk: Desk) -> None:
     leadline("call", "apply", call["call_id"], sale["outcome_id"])
     assert "Sale" in leadline("call", "list")
     assert leadline("call", "get", call["call_id"], "--json")["call"]["state"] == "closed"
+    inbound = leadline("call", "start", "--contact", call["contact_id"], "--direction", "inbound", "--json")[
+        "call"
+    ]
+    assert inbound["phone_number"] == "+15555550100"
     history = leadline("contact", "history", call["contact_id"])
     assert "joined Warm" in history
     assert "left Warm" in history

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from leadline.cli.commands import app
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,7 +27,7 @@ def writer() -> Any:
 def test_the_page_is_what_the_script_writes() -> None:
     written = writer()
     _, begin, reference = written.PAGE.read_text().partition(written.BEGIN)
-    assert begin + reference == written.reference(), "run scripts/write-commands"
+    assert begin + reference == written.reference(), "run .venv/bin/python scripts/write-commands"
 
 
 def test_flags_that_many_commands_have_are_explained_once() -> None:
@@ -39,3 +41,12 @@ def test_every_command_of_the_contract_is_on_the_page() -> None:
     for name in ("serve", "worker", "migrate", "workspace create", "workspace list", "workspace delete",
                  "token create", "token list", "token revoke", "doctor"):  # fmt: skip
         assert f"### `leadline {name}" in text
+
+
+def test_commands_that_the_docs_speak_of_exist() -> None:
+    known = {name for name, _ in writer().commands(app)}
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for words in re.findall(r"(?:`|^|/)leadline ([a-z]+(?: [a-z]+)?)", page.read_text(), re.MULTILINE):
+            noun, _, verb = words.partition(" ")
+            assert {f"leadline {noun}", f"leadline {noun} {verb}"} & known, f"{page.name}: leadline {words}"

@@ -138,12 +138,18 @@ def _arriving(target: Path, *, replacing: Path | None = None) -> Iterator[Path]:
 
 
 def _move_aside(target: Path, kept: Path) -> None:
-    """Rename a database, with what its log holds moved into it first."""
-    with contextlib.closing(_open(target, "rw")) as connection:
-        connection.execute("PRAGMA journal_mode=DELETE")
+    """Rename a database, with what its log holds moved into it first.
+
+    One that is damaged, perhaps why somebody restores, is not opened for that: it keeps its log beside it.
+    """
+    with contextlib.suppress(BadBackup):
+        check(target)
+        with contextlib.closing(_open(target, "rw")) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")
     target.rename(kept)
     for suffix in ("-wal", "-shm"):
-        Path(f"{target}{suffix}").unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{target}{suffix}").rename(f"{kept}{suffix}")
 
 
 def _free_name(target: Path) -> Path:
