@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ PER_REQUEST = ("leadline.requests", "leadline.attempts")
 """Loggers with one line for each request and each attempt. What went wrong is a warning or an error there."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_BARE = re.compile(r"[0-9A-Za-z_.:/+-]+", re.ASCII)
+_TO_QUOTE = re.compile(r'[ "=]')
 _more_fields: Callable[[], Mapping[str, Any]] | None = None
 
 
@@ -100,9 +103,10 @@ def _value(value: Any) -> str:
     text = (
         json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
     )
+    if _BARE.fullmatch(text):
+        return text
     text = one_line(text)
-    plain = text and not any(each in text for each in ' "=')
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False) if _TO_QUOTE.search(text) or not text else text
 
 
 def set_up_logs(log_format: str, level: str, *, requests: bool = False) -> None:

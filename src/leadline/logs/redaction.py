@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 HIDDEN = "[hidden]"
@@ -15,6 +16,7 @@ TEXT_CHARACTERS_MAX = 8_000
 # What is cut off in the middle of a token must be beyond what is shown.
 _LOOKED_AT_MAX = 2 * TEXT_CHARACTERS_MAX
 _DEPTH_MAX = 4
+_NUMBERS = frozenset({int, float, bool, type(None)})
 _ITEMS_MAX = 50
 
 # Between the digits of a phone number: blanks, brackets, dots, dashes, invisible marks; also percent-encoded.
@@ -42,6 +44,10 @@ _PARTS = re.compile(
     r"|(?P<opaque>(?<![0-9A-Za-z_\-/.])(?=[0-9A-Za-z_-]*\d)(?=[0-9A-Za-z_-]*[A-Za-z])[0-9A-Za-z_-]{32,})",
     re.IGNORECASE,
 )
+# Most of what is logged: ids, and single words of ours such as `apply_outcome`.
+_HARMLESS = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?!ll_|whsec_)[a-z]{1,20}(?:_[a-z]{1,20}){0,3}", re.ASCII
+)
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
@@ -60,6 +66,8 @@ _HEXADECIMAL_ID = re.compile(r"(?=[0-9-]*[a-f])[0-9a-f-]{16,64}", re.ASCII | re.
 
 def redact(text: str) -> str:
     """`text` without tokens, secrets and phone numbers, at most 8,000 characters; ids and times stay."""
+    if _HARMLESS.fullmatch(text):
+        return text
     shown = _PARTS.sub(_replacement, text[:_LOOKED_AT_MAX])
     return shown if len(shown) <= TEXT_CHARACTERS_MAX else shown[:TEXT_CHARACTERS_MAX] + "…"
 
@@ -83,12 +91,14 @@ def _escaped(character: str) -> str:
 
 def redact_field(name: str, value: Any, depth: int = 0) -> Any:
     """The value of a field as it may be shown: plain JSON, bounded in depth and number."""
-    if value is None or isinstance(value, bool | int | float):
-        return HIDDEN if isinstance(value, int) and _is_hidden(name) else value
     if name in _OWN_FIELDS:
-        return str(value)[:200]
+        return value if isinstance(value, int | float) else str(value)[:200]
     if _is_hidden(name):
         return HIDDEN
+    if type(value) in _NUMBERS:
+        return value
+    if type(value) is str and name != "request_id":
+        return redact(value)
     if name == "request_id" and _HEXADECIMAL_ID.fullmatch(str(value)):
         return str(value)
     return _redact_value(name, value, depth)
@@ -105,5 +115,6 @@ def _redact_value(name: str, value: Any, depth: int) -> Any:
     return redact(str(value))
 
 
+@lru_cache(maxsize=1024)
 def _is_hidden(name: str) -> bool:
     return name not in _OWN_FIELDS and _HIDDEN_FIELD.fullmatch(name) is not None
