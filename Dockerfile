@@ -37,6 +37,7 @@ WORKDIR /var/lib/leadline
 VOLUME /var/lib/leadline
 EXPOSE 8080
 STOPSIGNAL SIGTERM
+# A container that runs `worker` needs LEADLINE_WORKER_PORT=8080 to be asked.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"LEADLINE_PORT\"]}/readyz', timeout=4)"]
 ENTRYPOINT ["leadline"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self, cast
@@ -159,15 +160,20 @@ def test_a_failed_attempt_tells_its_class(desk: Desk, collector: Collector) -> N
     assert span.status.code == 2
 
 
-def test_a_collector_that_is_away_holds_nobody_up(make_server: Callable[..., Server], tmp_path: Path) -> None:
-    server = make_server(
-        f"sqlite:///{tmp_path / 'away.db'}",
-        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:64998",
-        OTEL_BSP_SCHEDULE_DELAY="50",
-    )
-    desk = Desk.open(server)
-    assert desk.api.get("/workspace").status == 200
-    assert server.stop() == 0
+async def test_a_collector_that_is_away_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:64998")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+    monkeypatch.setattr("leadline.tracing.CLOSE_SECONDS", 0.2)
+    tracing = start_tracing("0")
+    assert tracing is not None
+    tracing.tracer.start_span("lost").end()
+    await tracing.close()
+    assert "could not be sent" in caplog.text
+    # What goes on without us ends as well, quietly.
+    ending = [each for each in threading.enumerate() if each.name == "leadline-tracing-end"]
+    await asyncio.to_thread(lambda: [each.join(timeout=30) for each in ending])
 
 
 @pytest.mark.parametrize(

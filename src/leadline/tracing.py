@@ -8,6 +8,7 @@ says, from the environment, and are no settings of Leadline.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -54,7 +55,8 @@ class Tracing:
 
         def shut_down() -> None:
             self.provider.shutdown()
-            loop.call_soon_threadsafe(done.set)
+            with contextlib.suppress(RuntimeError):  # nobody waited so long: the loop is closed
+                loop.call_soon_threadsafe(done.set)
 
         # A thread that nobody waits for: the exporter's retries may take longer than we do.
         threading.Thread(target=shut_down, name="leadline-tracing-end", daemon=True).start()

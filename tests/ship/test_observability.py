@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-import signal
 import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from harness import NOWHERE, Desk, Server, eventually, server_environment
+from harness import NOWHERE, Api, Desk, Server, eventually
 from leadline import __version__
+from leadline.settings import Settings
+from leadline.wiring import Runtime
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "operating" / "runbook.md").read_text()
@@ -115,44 +111,29 @@ def test_every_alert_has_a_section_in_the_runbook_and_every_section_an_alert() -
         assert all(f"**{part}.**" in section for part in ("Means", "Look at", "Do")), section[:40]
 
 
-def status(url: str, token: str | None = None, method: str = "GET") -> int:
-    request = urllib.request.Request(url, method=method)  # noqa: S310 - a server of ours
-    if token is not None:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - a server of ours
-            code: int = answer.status
-            return code
-    except urllib.error.HTTPError as refused:
-        return refused.code
-    except OSError:
-        return 0
+async def status(port: int, path: str, *, token: str | None = None, method: str = "GET") -> int:
+    """What a request on a connection of its own is answered with."""
+    api = Api(f"http://127.0.0.1:{port}", token, prefix="")
+    answer = await asyncio.to_thread(api.request, method, path, key=None)
+    return answer.status
 
 
-def test_a_worker_tells_its_health_and_its_numbers_and_nothing_else(
-    make_database: Callable[[str], str], tmp_path: Path
-) -> None:
+async def test_a_worker_tells_its_health_and_its_numbers_and_nothing_else(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings: dict[str, Any] = {
-        "LEADLINE_DATABASE_URL": make_database("postgresql"),
-        "LEADLINE_WORKER_PORT": str(port),
-        "LEADLINE_METRICS_TOKEN": "numbers",
-    }
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "leadline", "worker"], env=server_environment(**settings), cwd=tmp_path
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path / 'worker.db'}", worker_port=port, metrics_token="numbers"
     )
-    url = f"http://127.0.0.1:{port}"
+    worker = Runtime(settings, web=False)
+    await worker.start()
     try:
-        eventually(lambda: status(f"{url}/readyz") == 200, 30)
-        assert status(f"{url}/metrics") == 401
-        assert status(f"{url}/metrics", "numbers") == 200
-        assert status(f"{url}/healthz", method="POST") == 405
-        for path in ("/phone-system/outcomes", "/docs", "/", "/openapi.json"):
-            assert status(f"{url}{path}") == 404
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(timeout=30) == 0
+        assert await status(port, "/readyz") == 200
+        assert await status(port, "/healthz") == 200
+        assert await status(port, "/metrics") == 401
+        assert await status(port, "/metrics", token="numbers") == 200
+        assert await status(port, "/healthz", method="POST") == 405
+        for path in ("/phone-system/outcomes", "/docs", "/", "/openapi.json", "/sign-in"):
+            assert await status(port, path) == 404
     finally:
-        worker.kill()
-        worker.wait(timeout=10)
+        await worker.stop()

@@ -138,7 +138,7 @@ def test_the_installed_wheel_serves_away_from_the_checkout(installed: Path, tmp_
     )  # fmt: skip
     try:
         url = eventually(lambda: ready.read_text() if ready.exists() else "", 30)
-        for page in ("/readyz", "/docs", "/openapi.json", "/static/docs.css"):
+        for page in ("/readyz", "/docs", "/openapi.json", "/static/docs.css", "/sign-in"):
             with urllib.request.urlopen(f"{url}{page}", timeout=10) as answer:  # noqa: S310 - ours
                 assert answer.status == 200
         server.send_signal(signal.SIGTERM)
