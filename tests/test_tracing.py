@@ -165,6 +165,7 @@ async def test_a_collector_that_is_away_holds_nobody_up(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:64998")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     monkeypatch.setattr("leadline.tracing.CLOSE_SECONDS", 0.2)
     tracing = start_tracing("0")
     assert tracing is not None
@@ -172,8 +173,9 @@ async def test_a_collector_that_is_away_holds_nobody_up(
     await tracing.close()
     assert "could not be sent" in caplog.text
     # What goes on without us ends as well, quietly.
-    ending = [each for each in threading.enumerate() if each.name == "leadline-tracing-end"]
-    await asyncio.to_thread(lambda: [each.join(timeout=30) for each in ending])
+    for thread in threading.enumerate():
+        if thread.name == "leadline-tracing-end":
+            await asyncio.to_thread(thread.join, 30)
 
 
 @pytest.mark.parametrize(
