@@ -165,7 +165,7 @@ async def test_a_collector_that_is_away_holds_nobody_up(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:64998")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
     monkeypatch.setattr("leadline.tracing.CLOSE_SECONDS", 0.2)
     tracing = start_tracing("0")
     assert tracing is not None
