@@ -220,7 +220,7 @@ async def _find(tx: Tx, visit: Visit) -> Reply:
 
 async def _answer(tx: Tx, visit: Visit) -> Reply:
     await desk.answer_own_call(tx, visit.user, visit.parameters["call_id"])
-    return _done(visit, "The call is live.")
+    return _done(visit, "")
 
 
 async def _end(tx: Tx, visit: Visit) -> Reply:

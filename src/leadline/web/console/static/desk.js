@@ -17,10 +17,19 @@ let looks = 0;
 let lookTimer = 0;
 let serverAhead = 0;
 const ownDoing = new Set();
+const underWay = new Set();
+let line = Promise.resolve();
 
 const part = (name, within = root) => within.querySelector(`[data-part="${name}"]`);
 const state = () => document.getElementById("desk-state").dataset;
 const dialog = () => document.getElementById("wrap-up");
+
+// One sentence at a time: the page itself shows what happened before.
+let said = null;
+function say(text, kind) {
+  said?.remove();
+  said = toast(text, kind);
+}
 
 // ── What the server says ────────────────────────────────────────
 async function load() {
@@ -112,9 +121,9 @@ async function tellFate(callId) {
   if (ownDoing.delete(callId)) return;
   try {
     const { text } = await getJson(`/desk/calls/${callId}/fate`);
-    if (text) toast(text, "info");
+    if (text) say(text, "info");
   } catch {
-    toast("The call was closed.", "info");
+    say("The call was closed.", "info");
   }
 }
 
@@ -125,7 +134,17 @@ function showClocks() {
   }
 }
 
+function inWords(milliseconds) {
+  const seconds = Math.ceil(milliseconds / 1000);
+  if (seconds <= 0) return "now";
+  if (seconds < 90) return `in ${seconds} s`;
+  return seconds < 5400 ? `in ${Math.round(seconds / 60)} min` : `in ${Math.round(seconds / 3600)} h`;
+}
+
 function showCountdown() {
+  for (const each of root.querySelectorAll("time[data-retry]")) {
+    each.textContent = inWords(Date.parse(each.dateTime) - Date.now() - serverAhead);
+  }
   const left = root.querySelector("[data-until]");
   if (!left) return;
   const milliseconds = Number(left.dataset.until) - Date.now() - serverAhead;
@@ -134,30 +153,37 @@ function showCountdown() {
 }
 
 // ── What the agent does ─────────────────────────────────────────
-async function send(form, submitter) {
-  if (form.dataset.busy) return;
-  form.dataset.busy = "true";
+// One after the other, in the order of the keys: nothing that was pressed is lost, and nothing is sent twice.
+function send(form, submitter) {
+  const key = `${form.action} ${submitter?.value ?? ""}`;
+  if (underWay.has(key)) return;
+  underWay.add(key);
   submitter?.setAttribute("aria-busy", "true");
-  const fields = new FormData(form, submitter);
-  fields.set("scripted", "1");
+  line = line.then(() => carryOut(form, submitter)).finally(() => {
+    underWay.delete(key);
+    delete form.dataset.confirmed;
+    submitter?.removeAttribute("aria-busy");
+  });
+}
+
+async function carryOut(form, submitter) {
   const asked = dialog()?.dataset.call;
   if (form.dataset.desk === "finish") ownDoing.add(asked);
   await drafts.stop();
+  const fields = new FormData(form);
+  if (submitter?.name) fields.set(submitter.name, submitter.value);
+  fields.set("scripted", "1");
   try {
     const { text } = await post(form.action, fields);
     succeeded(form, fields, text);
   } catch (refused) {
     ownDoing.delete(asked);
     failed(form, refused);
-  } finally {
-    delete form.dataset.busy;
-    delete form.dataset.confirmed;
-    submitter?.removeAttribute("aria-busy");
   }
 }
 
 function succeeded(form, fields, text) {
-  if (text) toast(text);
+  if (text) say(text);
   const note = form.querySelector("#note");
   // What was typed since it was sent belongs to the next one.
   if (note && note.value === fields.get("note").replaceAll("\r\n", "\n")) {
@@ -179,7 +205,7 @@ function failed(form, refused) {
     showProblem(text);
     drafts.start(form);
   } else {
-    toast(text, "error");
+    say(text, "error");
   }
   load();
 }
@@ -203,7 +229,7 @@ document.addEventListener("submit", (event) => {
 }, { capture: true });
 
 root?.addEventListener("click", (event) => {
-  if (event.target.closest(".choice-applied")) toast("It was applied on this call before; nothing was done again.", "info");
+  if (event.target.closest(".choice-applied")) say("It was applied on this call before; nothing was done again.", "info");
 });
 
 // ── The dialog that must be answered ────────────────────────────
