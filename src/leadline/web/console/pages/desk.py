@@ -299,7 +299,8 @@ def _done(visit: Visit, text: str) -> Reply:
     """What happened: to a script as data, else on the desk that is shown next."""
     if visit.form.flag("scripted"):
         return Data({"text": text})
-    return Gone(_PATH, Flash(text) if text else None)
+    to = _path_of(visit) if visit.form.flag("late") else _PATH
+    return Gone(to, Flash(text) if text else None)
 
 
 PAGES = (

@@ -191,7 +191,6 @@ function succeeded(form, fields, text) {
   } else if (note) {
     drafts.start(form);
   }
-  if (form.dataset.desk === "late") root.dataset.url = "/desk";
   looks = 0;
   load();
 }
@@ -242,6 +241,7 @@ document.addEventListener("close", (event) => {
 }, { capture: true });
 document.addEventListener("keydown", (event) => {
   const asking = dialog();
+  if (event.key === "Escape" && event.target.matches("[data-draft]")) leaveNote(event.target);
   if (!asking) return;
   if (event.key === "Escape") event.preventDefault();
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && asking.contains(event.target)) {
@@ -249,6 +249,14 @@ document.addEventListener("keydown", (event) => {
     asking.querySelector("form").requestSubmit(asking.querySelector("button:not([type=button])"));
   }
 }, { capture: true });
+
+// Out of the note, so that single keys are keys again.
+function leaveNote(note) {
+  note.blur();
+  const asking = dialog();
+  (asking ? asking.querySelector("input[type=radio]:checked") ?? asking.querySelector("input[type=radio]") : document.getElementById("main"))?.focus();
+}
+
 document.addEventListener("change", (event) => {
   if (event.target.matches("#wrap-up input[type=radio]")) showProblem("");
 });
@@ -312,7 +320,7 @@ function setUpFinding() {
 function listen() {
   const ours = (event) => event.data.agent_id === root.dataset.agent;
   onEvent(["call.started", "call.answered", "call.ended", "call.closed", "outcome.applied"], (event) => { if (ours(event)) loadSoon(); });
-  onEvent(["delivery.succeeded", "delivery.failed"], (event) => { if (part("stage").dataset.key.endsWith(event.data.call_id)) loadSoon(); });
+  onEvent(["delivery.succeeded", "delivery.failed"], (event) => { if (part("stage").dataset.key.includes(event.data.call_id)) loadSoon(); });
   onEvent(["outcomes.changed", "endpoint.disabled"], loadSoon);
   onReturn(load);
   // Out of the browser's memory the page is as it was when it was left.
