@@ -537,7 +537,11 @@ def test_the_reply_is_shown_and_nothing_before_it(adas: Watched, desk: Desk, rec
     call = desk.call(agent_id="ada")
     page = adas.open_live("/desk")
     held: list[Route] = []
-    page.route("**/actions", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/actions", hold)
     page.keyboard.press("1")
     eventually(lambda: (page.wait_for_timeout(10), held)[1])
     expect(page.locator(".choice")).to_have_attribute("aria-busy", "true")

@@ -32,9 +32,9 @@ _FORGET_CONTACT = Statement(
     " WHERE workspace_id = :workspace_id AND contact_id = :contact_id)"
 )
 _PRUNE = Statement(
-    "DELETE FROM drafts WHERE workspace_id = :workspace_id AND call_id IN (SELECT d.call_id FROM drafts d"
-    " JOIN calls c ON c.workspace_id = d.workspace_id AND c.call_id = d.call_id"
-    " WHERE d.workspace_id = :workspace_id AND c.state = 'closed' LIMIT :limit)"
+    "DELETE FROM drafts WHERE workspace_id = :workspace_id AND call_id IN (SELECT t.call_id FROM drafts t"
+    " JOIN calls c ON c.workspace_id = t.workspace_id AND c.call_id = t.call_id"
+    " WHERE t.workspace_id = :workspace_id AND c.state = 'closed' LIMIT :limit)"
 )
 
 
