@@ -1,9 +1,9 @@
-"""What goes by itself with time: old keys, events, payloads and attempts, in small batches."""
+"""What goes by itself with time: old keys, events, drafts, payloads and attempts, in small batches."""
 
 from __future__ import annotations
 
 from leadline.domain.limits import SESSION_IDLE_MS
-from leadline.store import audit, deliveries, endpoints, events, idempotency, users, workspaces
+from leadline.store import audit, deliveries, drafts, endpoints, events, idempotency, users, workspaces
 from leadline.store.database import Tx
 
 BATCH = 500
@@ -20,7 +20,8 @@ async def prune_workspace(tx: Tx, workspace_id: str, *, events_kept_ms: int) -> 
     """Delete one batch of what is over; True when there may be more."""
     keys = await idempotency.prune_keys(tx, workspace_id, limit=BATCH)
     old = await events.prune_events(tx, workspace_id, tx.now_ms - events_kept_ms, limit=BATCH)
-    return await _prune_kept(tx, workspace_id) or max(keys, old) >= BATCH
+    stale = await drafts.prune_drafts(tx, workspace_id, limit=BATCH)
+    return await _prune_kept(tx, workspace_id) or max(keys, old, stale) >= BATCH
 
 
 async def _prune_kept(tx: Tx, workspace_id: str) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from leadline.web.console.pages import audit, home, profile, search, sign_in, tokens, users, workspace
+from leadline.web.console.pages import audit, desk, home, profile, search, sign_in, tokens, users, workspace
 
 PAGES = (
     *home.PAGES,
+    *desk.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
     *workspace.PAGES,
