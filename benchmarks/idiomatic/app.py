@@ -19,7 +19,7 @@ from benchmarks.idiomatic.database import SessionDep, make_engine, make_sessions
 from benchmarks.idiomatic.models import IdempotencyKey
 from benchmarks.idiomatic.security import WorkspaceDep
 
-KEY_DAYS = 7
+KEPT_MS = 7 * 86_400_000
 
 
 def make_app(database_url: str) -> FastAPI:
@@ -53,13 +53,14 @@ async def apply(
     """Key, effect and answer commit together; the answer leaves after the commit."""
     fingerprint = _fingerprint(f"/phone-system/calls/{call_id}/outcomes", body)
     stored = await session.get(IdempotencyKey, (workspace.workspace_id, idempotency_key))
-    if stored is not None and stored.created_at > now_ms() - KEY_DAYS * 86_400_000:
+    if stored is not None and stored.kept_until > now_ms():
         return _replay(stored, fingerprint)
     answer, status = await apply_outcome(session, workspace, str(call_id), body)
     content = answer.model_dump_json().encode()
     if stored is not None:
         await session.delete(stored)
         await session.flush()
+    at_ms = now_ms()
     key = IdempotencyKey(
         workspace_id=workspace.workspace_id,
         idempotency_key=idempotency_key,
@@ -67,7 +68,8 @@ async def apply(
         status=status,
         body=content,
         etag=None,
-        created_at=now_ms(),
+        created_at=at_ms,
+        kept_until=at_ms + KEPT_MS,
     )
     session.add(key)
     await _commit(session)

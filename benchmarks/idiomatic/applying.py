@@ -82,9 +82,9 @@ async def _record(
         outcome_type=outcome.outcome_type,
         agent_id=body.agent_id or call.agent_id,
         note=body.note,
-        destination=json.dumps(_destination(outcome)),
-        lists_added=json.dumps(sorted(added)),
-        lists_removed=json.dumps(sorted(removed)),
+        destination=_compact(_destination(outcome)),
+        lists_added=_compact(sorted(added)),
+        lists_removed=_compact(sorted(removed)),
         error_message=error_message,
         delivery_id=new_id() if outcome.webhook_url else None,
         applied_at=at_ms,
@@ -227,7 +227,7 @@ def _event(session: AsyncSession, applied: AppliedOutcome, name: str, data: dict
         commit_order=_commit_order(session, applied.workspace_id),
         event_id=new_id(),
         type=name,
-        data=json.dumps(data),
+        data=_compact(data),
         contact_id=applied.contact_id,
         at=applied.applied_at,
     )
@@ -329,3 +329,7 @@ def _applied_view(applied: AppliedOutcome) -> schemas.Applied:
 
 def _iso_or_none(at_ms: int | None) -> str | None:
     return None if at_ms is None else schemas.iso_time(at_ms)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

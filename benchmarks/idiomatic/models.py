@@ -61,6 +61,7 @@ class IdempotencyKey(Base):
         body: Mapped[bytes | None]
         etag: Mapped[str | None]
         created_at: Mapped[int]
+        kept_until: Mapped[int]
 
 
 class SmartList(Base):

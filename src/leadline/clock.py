@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import zoneinfo
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,7 +26,13 @@ def monotonic_seconds() -> float:
 def iso_from_ms(at_ms: int) -> str:
     """ISO 8601 UTC with milliseconds and `Z` (contract § 1), such as `2026-06-25T00:00:00.000Z`."""
     seconds, milliseconds = divmod(at_ms, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}Z"
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(256)
+def _second(seconds: int) -> str:
+    """Most times that are told together lie in a few seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def iso_or_none(at_ms: int | None) -> str | None:
@@ -39,7 +45,7 @@ def ms_from_datetime(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-@functools.cache
+@lru_cache(maxsize=1)
 def _zone_names() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import re
+from contextlib import closing
 
 import pytest
 
 from console.browser import aside, make_user
 from console.visitor import Visitor
-from harness import Answer, Desk, Server
+from harness import Answer, Desk, Server, connect
 from leadline.domain.access import Role, may
 from leadline.web.console import PAGES
 from leadline.web.console.table import Page
@@ -161,3 +163,19 @@ def test_an_unknown_page_is_a_page_for_browsers_and_json_for_programs(console_se
     assert b"<h1>Not found</h1>" in page.body
     assert_guarded(page)
     assert visitor.get("/nowhere", Accept="*/*").json["error"] == "not_found"
+
+
+def test_the_event_stream_is_for_who_is_signed_in_and_guarded_like_a_page(
+    console_server: Server, visitors: dict[Role, Visitor]
+) -> None:
+    assert Visitor(console_server.base_url).get("/live").status == 401
+    agent = visitors[Role.AGENT]
+    with connect(console_server.base_url) as wire:
+        cookie = f"leadline_session={agent.cookies['leadline_session']}"
+        wire.sendall(f"GET /live HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
+        with closing(http.client.HTTPResponse(wire)) as stream:
+            stream.begin()
+            assert stream.status == 200
+            assert_guarded(Answer(stream.status, stream.headers, b""))
+            assert (stream.getheader("Content-Type") or "").startswith("text/event-stream")
+    assert agent.get("/live?after=nonsense").status == 400

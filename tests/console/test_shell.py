@@ -188,12 +188,22 @@ def test_banners_come_and_go_with_what_they_tell(seen: Watched, desk: Desk) -> N
     expect(page.locator(".banner")).to_have_count(0)
 
 
-def test_an_ended_session_leads_to_signing_in(seen: Watched, user: User) -> None:
-    page = seen.open_live("/settings/profile")
-    other = Visitor.with_session(seen.base_url, user.session)
-    other.post("/sign-out")
-    page.click("a:has-text('Users')")
+def test_a_screen_empties_when_its_session_is_ended_elsewhere(seen: Watched, user: User) -> None:
+    page = seen.open_live("/settings/users")
+    Visitor.with_session(seen.base_url, user.session).post("/sign-out")
     page.wait_for_url("**/sign-in?next=%2Fsettings%2Fusers")
+
+
+def test_tabs_share_a_stream_also_without_shared_workers(window: Callable[..., Watched], desk: Desk) -> None:
+    seen = window(make_user(desk, agent_id="ada"))
+    seen.page.context.add_init_script("delete window.SharedWorker")
+    tabs = [seen.page, seen.page.context.new_page()]
+    for tab in tabs:
+        tab.goto(f"{seen.base_url}/settings/profile")
+    tabs[0].wait_for_selector("html[data-live=on]", state="attached")
+    desk.call(agent_id="ada")
+    for tab in tabs:
+        expect(tab.locator(".menu-status")).to_have_text("On call")
 
 
 def test_the_first_page_is_small_and_painted_at_once(seen: Watched, desk: Desk) -> None:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from leadline.domain.applying import ApplyFacts, Moves, Plan, memberships_after, plan
 from leadline.domain.calls import CallState, has_ended

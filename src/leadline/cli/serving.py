@@ -26,7 +26,7 @@ DEFAULTS = Settings()
 
 def serve(settings: Settings) -> None:
     """API, console and delivery in one process, until SIGTERM or SIGINT."""
-    set_up_logs(settings.log_format, settings.log_level)
+    set_up_logs(settings.log_format, settings.log_level, requests=settings.log_requests)
     _run(_serve(Runtime(settings)))
 
 
@@ -37,7 +37,7 @@ def work(settings: Settings) -> None:
             "a SQLite file is opened by one process, and `leadline serve` delivers by itself;"
             " workers are for PostgreSQL (--database postgresql://…)"
         )
-    set_up_logs(settings.log_format, settings.log_level)
+    set_up_logs(settings.log_format, settings.log_level, requests=settings.log_requests)
     _run(run_until_stopped(Runtime(settings, web=False), _working))
 
 

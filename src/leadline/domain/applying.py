@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import assert_never
+
+import msgspec
 
 from leadline.domain.calls import CallState, has_ended
 from leadline.domain.errors import CallNotLive, CallStillLive, DispositionAlreadyApplied
 from leadline.domain.outcomes import AddTo, Destination, OutcomeType, RemoveFrom, RemoveFromAll, Stay
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
+class Moves(msgspec.Struct, frozen=True):
     """Smart Lists that the contact joins and leaves. Never the same list twice."""
 
     join: frozenset[str] = frozenset()
     leave: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyFacts:
+class ApplyFacts(msgspec.Struct, frozen=True):
     """What the database says at the moment of applying, all of it under the call's lock."""
 
     call_state: CallState
@@ -33,8 +32,7 @@ class ApplyFacts:
     has_webhook: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What is to be written. `error_message` is the destination's failure; it stops nothing else."""
 
     moves: Moves

@@ -6,7 +6,6 @@ written together. A statement costs more than a row, so sixty-four applications 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,8 +32,7 @@ from leadline.store.workspaces import WorkspaceRow
 from leadline.wire.calls import AppliedAnswer, DryRunAnswer
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(msgspec.Struct, frozen=True):
     """What is asked for: this outcome, on this call, by this agent (the call's when None)."""
 
     call_id: str
@@ -44,6 +42,7 @@ class Application:
 
 
 Applying = tuple[AppliedAnswer, bool]
+_encode = msgspec.json.Encoder().encode
 
 
 async def apply_outcome(tx: Tx, workspace_id: str, application: Application) -> Applying:
@@ -84,6 +83,32 @@ async def preview_outcome(tx: Tx, workspace_id: str, application: Application) -
     return DryRunAnswer(applied=applied, call=call)
 
 
+class _Choice(msgspec.Struct, frozen=True):
+    """An outcome, and what every application of it carries on."""
+
+    row: OutcomeRow
+    type: OutcomeType
+    destination: Destination
+    destination_json: dict[str, Any]
+    destination_text: str
+    about: EventOutcome
+
+
+def _choice(row: OutcomeRow) -> _Choice:
+    destination = destination_of(row)
+    carried = destination_json(destination)
+    return _Choice(
+        row=row,
+        type=OutcomeType(row.outcome_type),
+        destination=destination,
+        destination_json=carried,
+        destination_text=_encode(carried).decode(),
+        about=EventOutcome(
+            outcome_id=row.outcome_id, outcome_name=row.outcome_name, outcome_type=row.outcome_type
+        ),
+    )
+
+
 @dataclass(slots=True)
 class _Scene:
     """The facts that some applications meet, kept up to date by each for the next, and what is to be written."""
@@ -92,7 +117,7 @@ class _Scene:
     workspace: WorkspaceRow | None
     calls: dict[str, CallRow] = field(default_factory=dict)
     applied: dict[str, list[AppliedRow]] = field(default_factory=dict)
-    outcomes: dict[str, OutcomeRow] = field(default_factory=dict)
+    outcomes: dict[str, _Choice] = field(default_factory=dict)
     # Per contact: the lists he is on now, and those he was on when we began.
     joined: dict[str, set[str]] = field(default_factory=dict)
     joined_before: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -119,32 +144,30 @@ class _Scene:
         outcome = self.outcomes.get(application.outcome_id)
         if outcome is None:
             raise OutcomeNotFound
-        destination = destination_of(outcome)
-        decided = plan(self._facts(call, outcome, destination))
-        applied = self._applied_row(call, outcome, destination, application, decided)
-        self._note(call, outcome, destination, applied, decided)
+        decided = plan(self._facts(call, outcome))
+        applied = self._applied_row(call, outcome, application, decided)
+        self._note(call, outcome, applied, decided)
         return self._answer(self.calls[call.call_id], applied), True
 
-    def _facts(self, call: CallRow, outcome: OutcomeRow, destination: Destination) -> ApplyFacts:
-        moves = destination_moves(destination) and call.contact_id is not None
+    def _facts(self, call: CallRow, outcome: _Choice) -> ApplyFacts:
+        moves = destination_moves(outcome.destination) and call.contact_id is not None
         return ApplyFacts(
             call_state=CallState(call.state),
             has_disposition=any(
                 each.outcome_type == OutcomeType.DISPOSITION for each in self.applied[call.call_id]
             ),
-            outcome_type=OutcomeType(outcome.outcome_type),
-            destination=destination,
+            outcome_type=outcome.type,
+            destination=outcome.destination,
             has_contact=call.contact_id is not None,
             joined=frozenset(self.joined[call.contact_id]) if moves and call.contact_id else frozenset(),
             existing_lists=self.list_names.keys(),
-            has_webhook=outcome.webhook_url is not None,
+            has_webhook=outcome.row.webhook_url is not None,
         )
 
     def _applied_row(
         self,
         call: CallRow,
-        outcome: OutcomeRow,
-        destination: Destination,
+        outcome: _Choice,
         application: Application,
         decided: Plan,
     ) -> AppliedRow:
@@ -153,33 +176,26 @@ class _Scene:
             applied_id=new_id(),
             call_id=call.call_id,
             contact_id=call.contact_id,
-            outcome_id=outcome.outcome_id,
-            outcome_name=outcome.outcome_name,
-            outcome_type=outcome.outcome_type,
+            outcome_id=outcome.row.outcome_id,
+            outcome_name=outcome.row.outcome_name,
+            outcome_type=outcome.row.outcome_type,
             agent_id=application.agent_id or call.agent_id,
             note=application.note,
-            destination=json.dumps(destination_json(destination)),
-            lists_added=json.dumps(sorted(decided.moves.join)),
-            lists_removed=json.dumps(sorted(decided.moves.leave)),
+            destination=outcome.destination_text,
+            lists_added=_encode(sorted(decided.moves.join)).decode(),
+            lists_removed=_encode(sorted(decided.moves.leave)).decode(),
             error_message=decided.error_message,
             delivery_id=new_id() if decided.sends_webhook else None,
             applied_at=self.now_ms,
         )
 
-    def _note(
-        self,
-        call: CallRow,
-        outcome: OutcomeRow,
-        destination: Destination,
-        applied: AppliedRow,
-        decided: Plan,
-    ) -> None:
+    def _note(self, call: CallRow, outcome: _Choice, applied: AppliedRow, decided: Plan) -> None:
         self.applied[call.call_id].append(applied)
         self.new_applied.append(applied)
         self.events.append(applied_event(applied))
         self._move(applied, decided.moves)
         if applied.delivery_id is not None:
-            self.deliveries.append(self._delivery(call, outcome, destination, applied, applied.delivery_id))
+            self.deliveries.append(self._delivery(call, outcome, applied, applied.delivery_id))
         if decided.call_state is not CallState(call.state):
             call = closed(call, self.now_ms)
             self.calls[call.call_id] = call
@@ -213,21 +229,21 @@ class _Scene:
     def _delivery(
         self,
         call: CallRow,
-        outcome: OutcomeRow,
-        destination: Destination,
+        outcome: _Choice,
         applied: AppliedRow,
         delivery_id: str,
     ) -> NewDelivery:
         assert self.workspace is not None
-        assert outcome.webhook_url is not None
-        assert outcome.endpoint_id is not None  # CHECK endpoint
+        row = outcome.row
+        assert row.webhook_url is not None
+        assert row.endpoint_id is not None  # CHECK endpoint
         return NewDelivery(
             delivery_id=delivery_id,
-            endpoint_id=outcome.endpoint_id,
-            webhook_url=outcome.webhook_url,
-            payload=_payload(self.workspace, call, outcome, destination, applied),
+            endpoint_id=row.endpoint_id,
+            webhook_url=row.webhook_url,
+            payload=_payload(self.workspace, call, outcome, applied),
             applied_id=applied.applied_id,
-            outcome_id=outcome.outcome_id,
+            outcome_id=row.outcome_id,
             call_id=applied.call_id,
             contact_id=applied.contact_id,
         )
@@ -250,7 +266,8 @@ async def _load(tx: Tx, workspace_id: str, applications: Sequence[Application]) 
         return scene
     scene.applied = await store.applied_to(tx, workspace_id, list(scene.calls))
     outcome_ids = _distinct(each.outcome_id for each in applications)
-    scene.outcomes = await outcomes.get_outcomes(tx, workspace_id, outcome_ids)
+    found = await outcomes.get_outcomes(tx, workspace_id, outcome_ids)
+    scene.outcomes = {outcome_id: _choice(row) for outcome_id, row in found.items()}
     await _load_lists(tx, scene, applications)
     return scene
 
@@ -264,10 +281,9 @@ async def _load_lists(tx: Tx, scene: _Scene, applications: Sequence[Application]
         outcome = scene.outcomes.get(application.outcome_id)
         if call is None or call.contact_id is None or outcome is None:
             continue
-        destination = destination_of(outcome)
-        if destination_moves(destination):
+        if destination_moves(outcome.destination):
             contact_ids[call.contact_id] = None
-            named.update(lists_named(destination))
+            named.update(lists_named(outcome.destination))
     if not contact_ids:
         return
     assert scene.workspace is not None
@@ -320,21 +336,14 @@ def _move_rows(applied: AppliedRow, contact_id: str, moves: Moves, names: dict[s
     ]
 
 
-def _payload(
-    workspace: WorkspaceRow, call: CallRow, outcome: OutcomeRow, destination: Destination, applied: AppliedRow
-) -> str:
-    carried: dict[str, Any] = destination_json(destination)
+def _payload(workspace: WorkspaceRow, call: CallRow, outcome: _Choice, applied: AppliedRow) -> str:
     return payload(
         Event(
             error_message=applied.error_message,
             timestamp=applied.applied_at,
             scope=Scope(subaccount_id=workspace.workspace_id, organization_id=workspace.organization_id),
-            outcome=EventOutcome(
-                outcome_id=outcome.outcome_id,
-                outcome_name=outcome.outcome_name,
-                outcome_type=outcome.outcome_type,
-            ),
+            outcome=outcome.about,
             call=EventCall(call_id=call.call_id, phone_number=call.phone_number, contact_id=call.contact_id),
-            destination=carried,
+            destination=outcome.destination_json,
         )
     )

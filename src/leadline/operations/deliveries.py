@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from leadline.domain.deliveries import DeliveryState
 from leadline.domain.errors import DeliveryNotFound, InvalidRequest
@@ -17,8 +18,7 @@ from leadline.store.deliveries import DeliveryRow
 from leadline.wire.deliveries import DeliveriesAnswer, DeliveryAnswer
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
+class NewDelivery(msgspec.Struct, frozen=True):
     """The duty to bring `payload` to an endpoint, and what it tells of (nothing, for a test)."""
 
     delivery_id: str

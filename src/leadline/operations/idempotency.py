@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -16,8 +15,7 @@ from leadline.store.idempotency import ClaimRow, FilledRow, KeyRow, StoredAnswer
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Keyed:
+class Keyed(msgspec.Struct, frozen=True):
     """A key and what it is bound to. `kept_ms` is how long an answer is replayed."""
 
     workspace_id: str
@@ -26,8 +24,7 @@ class Keyed:
     kept_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedAnswer:
+class EncodedAnswer(msgspec.Struct, frozen=True):
     """A success as it goes out."""
 
     status: int

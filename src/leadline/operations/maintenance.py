@@ -1,13 +1,15 @@
-"""What goes by itself with time: old keys, events, payloads and attempts, in small batches."""
+"""What goes by itself with time: old keys, events, drafts, payloads and attempts, in small batches."""
 
 from __future__ import annotations
 
 from leadline.domain.limits import SESSION_IDLE_MS
-from leadline.store import audit, deliveries, endpoints, events, idempotency, users, workspaces
+from leadline.store import audit, deliveries, drafts, endpoints, events, idempotency, users, workspaces
 from leadline.store.database import Tx
 
 BATCH = 500
 DAY_MS = 86_400_000
+# The last 24 hours are shown; what is older is kept as one sum.
+HOURS_KEPT_MS = 2 * DAY_MS
 
 
 async def workspace_ids(tx: Tx) -> list[str]:
@@ -18,7 +20,8 @@ async def prune_workspace(tx: Tx, workspace_id: str, *, events_kept_ms: int) -> 
     """Delete one batch of what is over; True when there may be more."""
     keys = await idempotency.prune_keys(tx, workspace_id, limit=BATCH)
     old = await events.prune_events(tx, workspace_id, tx.now_ms - events_kept_ms, limit=BATCH)
-    return await _prune_kept(tx, workspace_id) or max(keys, old) >= BATCH
+    stale = await drafts.prune_drafts(tx, workspace_id, limit=BATCH)
+    return await _prune_kept(tx, workspace_id) or max(keys, old, stale) >= BATCH
 
 
 async def _prune_kept(tx: Tx, workspace_id: str) -> bool:
@@ -27,7 +30,7 @@ async def _prune_kept(tx: Tx, workspace_id: str) -> bool:
     if workspace is None:
         return False
     kept_since = tx.now_ms - workspace.retention_days * DAY_MS
-    await endpoints.prune_hours(tx, workspace_id, kept_since)
+    await endpoints.fold_hours(tx, workspace_id, tx.now_ms - HOURS_KEPT_MS)
     await users.prune_sessions(tx, workspace_id, tx.now_ms - SESSION_IDLE_MS)
     await users.prune_links(tx, workspace_id)
     entries = await audit.prune_entries(tx, workspace_id, kept_since, limit=BATCH)

@@ -14,7 +14,7 @@ from leadline.domain.outcomes import AddTo, RemoveFrom, RemoveFromAll, lists_nam
 from leadline.store.calls import AppliedRow, CallRow, OpenCallRow
 from leadline.store.contacts import ContactRow
 from leadline.store.deliveries import AttemptRow, DeliveryRow
-from leadline.store.endpoints import EndpointRow
+from leadline.store.endpoints import EndpointRow, Tally
 from leadline.store.outcomes import OutcomeRow, destination_of
 from leadline.store.replays import ReplayRow
 from leadline.store.smart_lists import JoinedRow, MemberRow, MembershipRow, MoveRow, SmartListRow
@@ -35,6 +35,7 @@ from leadline.wire.smart_lists import Member, Membership, SmartList
 from leadline.wire.workspaces import Workspace
 
 _applied_destination = msgspec.json.Decoder(AppliedDestination).decode
+_ids = msgspec.json.Decoder(list[str]).decode
 _timings = msgspec.json.Decoder(Timings).decode
 
 
@@ -151,8 +152,8 @@ def applied_view(row: AppliedRow) -> Applied:
         applied_at=iso_from_ms(row.applied_at),
         destination=msgspec.structs.replace(
             _applied_destination(row.destination),
-            lists_added=json.loads(row.lists_added),
-            lists_removed=json.loads(row.lists_removed),
+            lists_added=_ids(row.lists_added),
+            lists_removed=_ids(row.lists_removed),
         ),
         error_message=row.error_message,
         delivery_id=row.delivery_id,
@@ -261,12 +262,9 @@ def delivery_view(row: DeliveryRow, attempts: Iterable[AttemptRow]) -> Delivery:
     )
 
 
-def endpoint_view(
-    row: EndpointRow, *, backlog: int, last_day: tuple[int, int], timeout_seconds: int
-) -> EndpointView:
-    """`last_day` is (succeeded, failed); `timeout_seconds` holds for those that have none of their own."""
-    succeeded, failed = last_day
-    attempts = succeeded + failed
+def endpoint_view(row: EndpointRow, *, backlog: int, tally: Tally, timeout_seconds: int) -> EndpointView:
+    """`timeout_seconds` holds for those that have none of their own."""
+    attempts = tally.succeeded_last_day + tally.failed_last_day
     return EndpointView(
         endpoint_id=row.endpoint_id,
         webhook_url=row.webhook_url,
@@ -277,14 +275,14 @@ def endpoint_view(
         timeout_seconds=row.timeout_seconds or timeout_seconds,
         backlog=backlog,
         health=EndpointHealth(
-            success_rate=round(succeeded / attempts, 4) if attempts else None,
-            succeeded_last_day=succeeded,
-            failed_last_day=failed,
-            succeeded_total=row.succeeded_count,
-            failed_total=row.failed_count,
+            success_rate=round(tally.succeeded_last_day / attempts, 4) if attempts else None,
+            succeeded_last_day=tally.succeeded_last_day,
+            failed_last_day=tally.failed_last_day,
+            succeeded_total=tally.succeeded_total,
+            failed_total=tally.failed_total,
             failures_in_a_row=row.failures_in_a_row,
             failing_since=iso_or_none(row.failing_since),
-            last_success_at=iso_or_none(row.last_success_at),
+            last_success_at=iso_or_none(tally.last_success_at),
             last_failure_at=iso_or_none(row.last_failure_at),
             last_failure=row.last_failure,
             next_probe_at=iso_or_none(row.probe_at),

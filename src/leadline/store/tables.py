@@ -170,9 +170,7 @@ endpoints = _table(
     # The token bucket of the rate limit: what was left, and when.
     sa.Column("bucket_tokens", number(), nullable=True),
     _int("bucket_at", null=True),
-    _int("succeeded_count"),
-    _int("failed_count"),
-    _int("last_success_at", null=True),
+    # What succeeds is counted in endpoint_hours alone: a success changes nothing here while all is well.
     _int("last_failure_at", null=True),
     _text("last_failure", null=True),
     _int("created_at"),
@@ -420,9 +418,11 @@ endpoint_hours = _table(
     "endpoint_hours",
     _id("workspace_id"),
     _id("endpoint_id"),
+    # Unix time in hours; 0 holds all that is older than what is kept by the hour.
     _int("hour"),
     _int("succeeded_count"),
     _int("failed_count"),
+    _int("last_success_at", null=True),
     sa.PrimaryKeyConstraint("workspace_id", "endpoint_id", "hour"),
     _reference("endpoints", "endpoint_id"),
 )
@@ -476,7 +476,7 @@ attempts = _table(
         "error",
         "error IN ('dns', 'connect', 'tls', 'timeout', 'blocked', 'http_status', 'protocol')",
     ),
-    sa.Index(None, "workspace_id", "started_at"),
+    _by_time("attempts", "started_at"),
 )
 
 events = _table(
@@ -629,4 +629,19 @@ deleted_names = _table(
     sa.PrimaryKeyConstraint("workspace_id", "deleted_id"),
     _of_workspace(),
     _check("noun", "noun IN ('outcome', 'smart_list')"),
+)
+
+drafts = _table(
+    "drafts",
+    _id("workspace_id"),
+    _id("call_id"),
+    _id("user_id"),
+    # No foreign key: one that was chosen and deleted since is simply no longer there to choose.
+    _id("outcome_id", null=True),
+    _text("note"),
+    _int("updated_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "call_id", "user_id"),
+    _reference("calls", "call_id"),
+    _reference("users", "user_id"),
+    _check("note", "length(note) <= 4000"),
 )

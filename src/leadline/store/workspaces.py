@@ -79,10 +79,10 @@ _MARK_DELETED = Statement(
 _EMPTY = tuple(
     Statement(f"DELETE FROM {table} WHERE workspace_id = :workspace_id")
     for table in (
-        "events", "idempotency_keys", "attempts", "deliveries", "replays", "endpoint_hours", "applied_outcomes",
-        "list_moves", "memberships", "calls", "agents", "contacts", "outcomes", "endpoints", "smart_lists",
-        "webhook_secrets", "report_counts", "report_marks", "deleted_names",
-        "user_links", "user_sessions", "users", "audit_entries",
+        "drafts", "events", "idempotency_keys", "attempts", "deliveries", "replays", "endpoint_hours",
+        "applied_outcomes", "list_moves", "memberships", "calls", "agents", "contacts", "outcomes", "endpoints",
+        "smart_lists", "webhook_secrets", "user_links", "user_sessions", "users", "audit_entries",
+        "report_counts", "report_marks", "deleted_names",
     )
 )  # fmt: skip
 

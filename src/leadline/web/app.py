@@ -12,14 +12,13 @@ import hashlib
 import logging
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from leadline.clock import monotonic_seconds
 from leadline.domain.access import Principal, allows
 from leadline.domain.errors import (
     FeatureDisabled,
@@ -47,8 +46,7 @@ from leadline.operations.idempotency import (
 from leadline.store.database import Database, Together, Tx
 from leadline.web.auth import Authenticator, token_of
 from leadline.web.decoding import Fields, Malformed, decode_json, read_fields, read_query
-from leadline.web.edge import ClientGone, EdgeRefusal, read_body
-from leadline.web.metrics import Metrics
+from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
 from leadline.web.problems import refusal_response
 from leadline.web.table import PREFIX, BodyUse, Context, KeyUse, Operation, Reply, Request, Routes
 
@@ -71,7 +69,7 @@ _WANTED = frozenset(
 )  # fmt: skip
 
 Page = Callable[["Scope", "Receive", "Send"], Awaitable[None]]
-Stream = Callable[["Call", "Send"], Awaitable[None]]
+Stream = Callable[["Call", "Send"], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
@@ -109,7 +107,6 @@ class Api:
         authenticator: Authenticator,
         context: Context,
         keys_kept_ms: int,
-        metrics: Metrics,
         pages: dict[str, Page],
         stream: Stream,
         console: Console | None = None,
@@ -120,7 +117,6 @@ class Api:
         self._authenticator = authenticator
         self._context = context
         self._keys_kept_ms = keys_kept_ms
-        self._metrics = metrics
         self._pages = pages
         self._stream = stream
         self._gate = KeyGate()
@@ -133,26 +129,22 @@ class Api:
             return
         path: str = scope["path"]
         request_id: str = scope["state"]["request_id"]
-        started = monotonic_seconds()
-        name, status = "other", 500
         try:
             if not (path == PREFIX or path.startswith(_INSIDE)):
                 await self._page(path, scope, receive, send)
                 return
             call = await self._admit(scope, path, request_id)
-            name = call.operation.name
             if call.operation.streams and _wants_stream(call.headers.get(b"accept")):
-                await self._stream(call, send)
+                await while_listened_to(receive, self._stream(call, send))
                 return
             answer = await self._answer(call, receive)
-            status = await _send_answer(send, call, answer)
+            await _send_answer(send, call, answer)
         except (EdgeRefusal, ClientGone):
             raise
         except LeadlineError as refused:
+            scope["state"]["error"] = refused.code
             status, body, headers = refusal_response(refused, request_id)
             await _send(send, status, body, headers)
-        finally:
-            self._metrics.request(name, scope["method"], status, monotonic_seconds() - started)
 
     async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._pages.get(path)
@@ -186,7 +178,7 @@ class Api:
             raise Forbidden(f"This needs the scope {operation.scope}.")
         if operation.needs_outcomes and not principal.outcomes_enabled:
             raise FeatureDisabled
-        return Call(
+        call = Call(
             method=operation.method,
             path=path,
             raw_query=scope["query_string"],
@@ -198,6 +190,8 @@ class Api:
             operation=operation,
             parameters=parameters,
         )
+        scope["state"]["call"] = call  # for the accounts of requests
+        return call
 
     async def _answer(self, call: Call, receive: Receive) -> EncodedAnswer:
         operation = call.operation
@@ -465,7 +459,7 @@ def _wants_stream(accept: bytes | None) -> bool:
     return accept is None or b"text/event-stream" in accept or b"application/json" not in accept
 
 
-async def _send_answer(send: Send, call: Call, answer: EncodedAnswer) -> int:
+async def _send_answer(send: Send, call: Call, answer: EncodedAnswer) -> None:
     headers = []
     if answer.etag is not None:
         headers.append((b"etag", answer.etag.encode()))
@@ -473,13 +467,12 @@ async def _send_answer(send: Send, call: Call, answer: EncodedAnswer) -> int:
         headers.append((b"idempotent-replayed", b"true"))
     if call.operation.tagged_by_content and answer.etag is not None and _is_known(call, answer.etag):
         await _send(send, 304, b"", headers)
-        return 304
+        return
     media_type = b"application/json"
     if isinstance(answer, DownloadAnswer):
         media_type = answer.media_type.encode()
         headers.append((b"content-disposition", f'attachment; filename="{answer.file_name}"'.encode()))
     await _send(send, answer.status, answer.body, headers, media_type)
-    return answer.status
 
 
 def _is_known(call: Call, etag: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from leadline.web.console.pages import (
     audit,
+    desk,
     home,
     profile,
     reports,
@@ -16,6 +17,7 @@ from leadline.web.console.pages import (
 
 PAGES = (
     *home.PAGES,
+    *desk.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
     *reports.PAGES,

@@ -46,19 +46,20 @@ from leadline.web.console.forms import Form
 from leadline.web.console.navigation import current, entries_for
 from leadline.web.console.rendering import Renderer
 from leadline.web.console.table import Data, Doors, Download, Gone, Page, Reply, Shown, Visit
-from leadline.web.edge import ClientGone, EdgeRefusal, read_body
+from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
 from leadline.web.pages import CSP
 from leadline.web.problems import STATUS_OF_CODE, STATUS_OF_CONSOLE_CODE
 from leadline.web.table import Context, Routes
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
 log = logging.getLogger("leadline.web")
 
 Headers = list[tuple[bytes, bytes]]
 Stream = Callable[[SignedIn, str, bytes | None, "Send"], Awaitable[None]]
 
+VISITOR_SECONDS = 365 * 86_400
 LIVE_PATH = "/live"
 FRAGMENT_HEADER = b"leadline-fragment"
 SECURITY_HEADERS: Headers = [
@@ -169,6 +170,7 @@ class Console:
             remote=scope["client"][0] if scope.get("client") else "",
             user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
             secure=secure,
+            browser=cookies.get(names.visitor, ""),
         )
         visitor = cookies.get(names.visitor, "")
         new_visitor = not 20 <= len(visitor) <= 100
@@ -180,7 +182,7 @@ class Console:
         await self._know_user(request)
         request.visit = replace(request.visit, query=Form.parse(request.scope["query_string"]))
         if request.visit.path == LIVE_PATH:
-            await self._serve_stream(request, send)
+            await while_listened_to(receive, self._serve_stream(request, send))
             return
         page = self._find(request)
         if page.method == "POST":
@@ -280,7 +282,13 @@ class Console:
         if signed_in is None:
             raise Unauthorized("The session has ended; sign in again.")
         last = request.headers.get(b"last-event-id") or request.visit.query.text("after").encode() or None
-        await self._stream(signed_in, request.visit.session_text, last, send)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *SECURITY_HEADERS]}
+            await send(message)
+
+        await self._stream(signed_in, request.visit.session_text, last, send_guarded)
 
     async def _send_reply(self, request: _Request, reply: Reply, send: Send) -> None:
         match reply:
@@ -379,7 +387,7 @@ class Console:
             *headers,
         ]
         if request.new_visitor and media_type == _HTML:
-            sent.append(self._cookie(request, request.names.visitor, request.secret, None))
+            sent.append(self._cookie(request, request.names.visitor, request.secret, VISITOR_SECONDS))
         await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": body})
 

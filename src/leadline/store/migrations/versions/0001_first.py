@@ -39,6 +39,7 @@ def upgrade() -> None:
     _user_sessions()
     _applied_outcomes()
     _attempts()
+    _drafts()
 
 
 def _workspaces() -> None:
@@ -213,9 +214,6 @@ def _endpoints() -> None:
         sa.Column("failing_since", integer(), nullable=True),
         sa.Column("bucket_tokens", number(), nullable=True),
         sa.Column("bucket_at", integer(), nullable=True),
-        sa.Column("succeeded_count", integer(), nullable=False),
-        sa.Column("failed_count", integer(), nullable=False),
-        sa.Column("last_success_at", integer(), nullable=True),
         sa.Column("last_failure_at", integer(), nullable=True),
         sa.Column("last_failure", text(), nullable=True),
         sa.Column("created_at", integer(), nullable=False),
@@ -709,6 +707,7 @@ def _endpoint_hours() -> None:
         sa.Column("hour", integer(), nullable=False),
         sa.Column("succeeded_count", integer(), nullable=False),
         sa.Column("failed_count", integer(), nullable=False),
+        sa.Column("last_success_at", integer(), nullable=True),
         sa.PrimaryKeyConstraint("workspace_id", "endpoint_id", "hour", name="pk_endpoint_hours"),
         sa.ForeignKeyConstraint(
             ["workspace_id", "endpoint_id"],
@@ -1001,4 +1000,38 @@ def _attempts() -> None:
         ),
         sqlite_strict=True,
     )
-    op.create_index("ix_attempts_started_at", "attempts", ["workspace_id", "started_at"], unique=False)
+    op.create_index(
+        "ix_attempts_started_at",
+        "attempts",
+        ["workspace_id", "started_at"],
+        unique=False,
+        sqlite_where=sa.text("started_at IS NOT NULL"),
+        postgresql_where=sa.text("started_at IS NOT NULL"),
+    )
+
+
+def _drafts() -> None:
+    op.create_table(
+        "drafts",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("call_id", identifier(), nullable=False),
+        sa.Column("user_id", identifier(), nullable=False),
+        sa.Column("outcome_id", identifier(), nullable=True),
+        sa.Column("note", text(), nullable=False),
+        sa.Column("updated_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "call_id", "user_id", name="pk_drafts"),
+        sa.CheckConstraint("length(note) <= 4000", name=op.f("ck_drafts_note")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "call_id"],
+            ["calls.workspace_id", "calls.call_id"],
+            ondelete="CASCADE",
+            name="fk_drafts_workspace_id_call_id",
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "user_id"],
+            ["users.workspace_id", "users.user_id"],
+            ondelete="CASCADE",
+            name="fk_drafts_workspace_id_user_id",
+        ),
+        sqlite_strict=True,
+    )
