@@ -37,6 +37,7 @@ for _noun, _help in (
     ("replay", "Sending many deliveries again."),
     ("endpoint", "The addresses that webhooks go to."),
     ("event", "What has happened."),
+    ("report", "Numbers of a period, as tables, CSV or charts."),
     ("secret", "The secret that signs webhooks."),
 ):
     app.command(f"leadline.cli.nouns:{_noun.replace('list', 'list_')}", name=_noun, help=_help)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from leadline.cli.failures import UsageError
+from leadline.cli.report_verbs import REPORT
 from leadline.cli.verbs import Noun, Verb, command_of
 
 Row = Mapping[str, Any]
@@ -514,8 +515,8 @@ WORKSPACE = Noun(
     ),
 )
 
-NOUNS = (OUTCOME, LIST, CONTACT, CALL, AGENT, DELIVERY, REPLAY, ENDPOINT, EVENT, SECRET)
-outcome, list_, contact, call, agent, delivery, replay, endpoint, event, secret = (
+NOUNS = (OUTCOME, LIST, CONTACT, CALL, AGENT, DELIVERY, REPLAY, ENDPOINT, EVENT, SECRET, REPORT)
+outcome, list_, contact, call, agent, delivery, replay, endpoint, event, secret, report = (
     noun.app() for noun in NOUNS
 )
 get_workspace, change_workspace = (command_of(verb) for verb in WORKSPACE.verbs)

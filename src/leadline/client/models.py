@@ -38,6 +38,16 @@ from leadline.wire.outcomes import (
     OutcomesAnswer,
     RemovalConfigured,
 )
+from leadline.wire.reports import (
+    AgentsReport,
+    DispositionsReport,
+    MissingDispositionsReport,
+    OutcomesReport,
+    RatesReport,
+    SmartListsReport,
+    WebhooksReport,
+    WrapUpReport,
+)
 from leadline.wire.smart_lists import Member, Membership, MembershipDeleted, SmartList
 from leadline.wire.webhooks import WebhookBody
 from leadline.wire.workspaces import Workspace
@@ -130,9 +140,11 @@ def with_etag(answer: _Tagged, etag: str | None) -> _Tagged:
 _Tagged = TypeVar("_Tagged", Outcomes, SavedOutcome)
 
 __all__ = [
-    "Agent", "Applied", "AppliedDestination", "AppliedOutcome", "Attempt", "Call", "CallSummary", "Contact",
-    "ContactList", "Delivery", "DeliverySummary", "Destination", "Disposition", "Endpoint", "EndpointHealth",
-    "Event", "HistoryEntry", "ListMove", "MaskedSecret", "Member", "Membership", "MembershipDeleted", "NewSecret",
-    "Outcome", "OutcomeDeleted", "Outcomes", "Page", "Problem", "Removal", "Replay", "Response", "SavedOutcome",
-    "SmartList", "Timings", "WebhookEvent", "Workspace",
+    "Agent", "AgentsReport", "Applied", "AppliedDestination", "AppliedOutcome", "Attempt", "Call",
+    "CallSummary", "Contact", "ContactList", "Delivery", "DeliverySummary", "Destination", "Disposition",
+    "DispositionsReport", "Endpoint", "EndpointHealth", "Event", "HistoryEntry", "ListMove", "MaskedSecret",
+    "Member", "Membership", "MembershipDeleted", "MissingDispositionsReport", "NewSecret", "Outcome",
+    "OutcomeDeleted", "Outcomes", "OutcomesReport", "Page", "Problem", "RatesReport", "Removal", "Replay",
+    "Response", "SavedOutcome", "SmartList", "SmartListsReport", "Timings", "WebhookEvent", "WebhooksReport",
+    "Workspace", "WrapUpReport",
 ]  # fmt: skip

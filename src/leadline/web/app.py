@@ -88,8 +88,7 @@ class Call:
     parameters: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadAnswer(EncodedAnswer):
+class DownloadAnswer(EncodedAnswer, frozen=True):
     """A success that is no JSON."""
 
     media_type: str = ""

@@ -46,6 +46,16 @@ from leadline.client.requests.outcomes import (
     list_outcomes,
     replace_outcome,
 )
+from leadline.client.requests.reports import (
+    report_agents,
+    report_dispositions,
+    report_missing_dispositions,
+    report_outcomes,
+    report_rates,
+    report_smart_lists,
+    report_webhooks,
+    report_wrap_up,
+)
 from leadline.client.requests.smart_lists import (
     create_smart_list,
     delete_smart_list,
@@ -65,6 +75,9 @@ __all__ = [
     "get_agent", "get_call", "get_contact", "get_delivery", "get_endpoint", "get_replay", "get_smart_list",
     "get_webhook_secret", "get_workspace", "join_smart_list", "leave_smart_list", "list_agents", "list_calls",
     "list_contacts", "list_deliveries", "list_endpoints", "list_events", "list_members", "list_outcomes",
-    "list_smart_lists", "rename_smart_list", "replace_outcome", "replay_deliveries", "retry_delivery",
+    "list_smart_lists", "rename_smart_list", "replace_outcome", "replay_deliveries",
+    "report_agents", "report_dispositions", "report_missing_dispositions", "report_outcomes",
+    "report_rates", "report_smart_lists", "report_webhooks", "report_wrap_up",
+    "retry_delivery",
     "rotate_webhook_secret", "start_call", "test_endpoint",
 ]  # fmt: skip
