@@ -133,6 +133,8 @@ def _count_statements(plan: Plan, engine: str) -> dict[Key, Values]:
             plan.tell(f"apply on {engine}: counting the statements of {subject}")
             scene = make_scene(made.create(subject), NOWHERE, paused=True)
             counter = made.statement_counter(scene.database_url, subject)
+            if counter is None:
+                break
             with start(scene.database_url, plan.places.server, counter_file=counter.file) as server:
                 applier = Applier(server, scene, {}, plan)
                 for connections, count in _counted(plan, applier, counter):
@@ -199,7 +201,7 @@ def _figures(
         )
         yield Figure(
             name=f"statements per apply, {engine}, {case}",
-            values=statements[case, LEADLINE],
+            values=statements.get((case, LEADLINE), Values(Unit.COUNT, [])),
             better=Better.LOWER,
             reach=1.0 if is_headline and engine == "postgresql" else None,
         )
