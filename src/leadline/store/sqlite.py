@@ -141,6 +141,17 @@ async def _carry_out(jobs: Sequence[_Job], tx: Tx) -> Sequence[Any]:
     return answers
 
 
+def _give(jobs: Sequence[_Job], answers: Sequence[Any], tx: Tx, signals: set[tuple[Signal, str]]) -> None:
+    signals |= tx.signals
+    for job, answer in zip(jobs, answers, strict=True):
+        job.give(answer)
+
+
+def _raise_if_everybodys(refused: Exception) -> None:
+    if isinstance(refused, driver.OperationalError) or _is_of_the_disk(refused):
+        raise refused
+
+
 class SqliteDatabase:
     """A SQLite file, opened by one process. Other processes may look and write small things (the command line)."""
 
@@ -261,33 +272,54 @@ class SqliteDatabase:
             raise Unavailable(self._failed)  # it was waiting in the queue while the disk failed
         connection = self._write_connection
         connection.execute("BEGIN IMMEDIATE")
-        for jobs in _groups(batch):
+        first, *others = _groups(batch)
+        self._run_first(connection, first, signals)
+        for jobs in others:
             # One whose caller has gone may still be run: he cannot know, and a retry finds the answer.
             self._run(connection, jobs, signals)
         connection.execute("COMMIT")
         _checkpoint(connection)
 
+    def _run_first(self, connection: Any, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]) -> None:
+        """Carry out the first jobs of a transaction.
+
+        They need no savepoint, which would copy every page they change: there is nothing yet that going back to the
+        beginning could take away from anybody.
+        """
+        tx = SqliteTx(connection, self._clock.now_ms(), self._vault)
+        try:
+            answers = _drive(_carry_out(jobs, tx))
+        except Exception as refused:  # noqa: BLE001 - what is not everybody's is for who asked
+            _raise_if_everybodys(refused)
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            self._after_failure(connection, jobs, refused, signals)
+        else:
+            _give(jobs, answers, tx, signals)
+
     def _run(self, connection: Any, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]) -> None:
-        """Carry out jobs in one savepoint; when that fails for several together, each alone."""
         tx = SqliteTx(connection, self._clock.now_ms(), self._vault)
         connection.execute("SAVEPOINT operation")
         try:
             answers = _drive(_carry_out(jobs, tx))
-        except Exception as refused:
-            if isinstance(refused, driver.OperationalError) or _is_of_the_disk(refused):
-                raise  # it is everybody's
+        except Exception as refused:  # noqa: BLE001 - what is not everybody's is for who asked
+            _raise_if_everybodys(refused)
             connection.execute("ROLLBACK TO operation")
             connection.execute("RELEASE operation")
-            if len(jobs) == 1:
-                jobs[0].error = refused
-                return
-            for job in jobs:
-                self._run(connection, [job], signals)
+            self._after_failure(connection, jobs, refused, signals)
+        else:
+            connection.execute("RELEASE operation")
+            _give(jobs, answers, tx, signals)
+
+    def _after_failure(
+        self, connection: Any, jobs: Sequence[_Job], refused: Exception, signals: set[tuple[Signal, str]]
+    ) -> None:
+        """What failed for one is told him; what failed for several together is done for each alone."""
+        if len(jobs) == 1:
+            jobs[0].error = refused
             return
-        connection.execute("RELEASE operation")
-        signals |= tx.signals
-        for job, answer in zip(jobs, answers, strict=True):
-            job.give(answer)
+        for job in jobs:
+            self._run(connection, [job], signals)
 
     def _give_up(self, batch: list[_Job], broken: BaseException) -> None:
         """Roll back and answer `unavailable`.
