@@ -93,7 +93,7 @@ def _conflicts() -> Iterator[None]:
 class _Job:
     """Something to be written for a caller: an item of some work that is done together, or work of its own."""
 
-    __slots__ = ("answer", "error", "future", "item", "kind", "loop", "work")
+    __slots__ = ("answer", "durable", "error", "future", "item", "kind", "loop", "work")
 
     def __init__(
         self,
@@ -101,10 +101,13 @@ class _Job:
         future: asyncio.Future[Any],
         kind: object = None,
         item: object = None,
+        *,
+        durable: bool = True,
     ) -> None:
         self.work = work
         self.kind = kind
         self.item = item
+        self.durable = durable
         self.future = future
         self.loop = future.get_loop()
         self.answer: Any = None
@@ -181,6 +184,7 @@ class SqliteDatabase:
         self._wake = threading.Condition()
         self._closing = False
         self._failed: str | None = None
+        self._syncs = True
         self._on_failure = on_failure
         self._writer: threading.Thread | None = None
 
@@ -234,8 +238,9 @@ class SqliteDatabase:
             if connection.in_transaction:  # else SQLite has rolled back by itself
                 connection.execute("ROLLBACK")
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        return cast("T", await self._queue(_Job(work, asyncio.get_running_loop().create_future())))
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
+        job = _Job(work, asyncio.get_running_loop().create_future(), durable=durable)
+        return cast("T", await self._queue(job))
 
     async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
         future = asyncio.get_running_loop().create_future()
@@ -271,6 +276,7 @@ class SqliteDatabase:
         if self._failed is not None:
             raise Unavailable(self._failed)  # it was waiting in the queue while the disk failed
         connection = self._write_connection
+        self._sync_at_commit(any(job.durable for job in batch))
         connection.execute("BEGIN IMMEDIATE")
         first, *others = _groups(batch)
         self._run_first(connection, first, signals)
@@ -279,6 +285,12 @@ class SqliteDatabase:
             self._run(connection, jobs, signals)
         connection.execute("COMMIT")
         _checkpoint(connection)
+
+    def _sync_at_commit(self, wanted: bool) -> None:
+        """With FULL a commit is on disk when it returns; with NORMAL it is on disk with the next that is."""
+        if wanted != self._syncs:
+            self._write_connection.execute(f"PRAGMA synchronous={'FULL' if wanted else 'NORMAL'}")
+            self._syncs = wanted
 
     def _run_first(self, connection: Any, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]) -> None:
         """Carry out the first jobs of a transaction.
