@@ -350,6 +350,7 @@ def test_digits_can_be_switched_off(adas: Watched, desk: Desk, receiver: Receive
     page.get_by_role("button", name="Save").first.click()
     page = adas.open_live("/desk")
     stage(page, "live")
+    expect(page.locator(".choice kbd")).to_be_hidden()
     page.keyboard.press("1")
     page.keyboard.press("e")
     # By now they would have been sent: what is clicked after them comes after them.

@@ -269,6 +269,7 @@ function pressDigit(key) {
   if (asking) {
     target.click();
     target.focus();
+    target.scrollIntoView({ block: "nearest" });
   } else {
     target.click();
   }
