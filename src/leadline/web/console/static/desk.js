@@ -84,9 +84,9 @@ function mergePart(fresh) {
 }
 
 function afterMerge(asked) {
+  drafts.moved();
   refine();
   if (asked && dialog()?.dataset.call !== asked) {
-    drafts.stop();
     tellFate(asked);
     if (!dialog()) document.getElementById("main").focus();
   }
