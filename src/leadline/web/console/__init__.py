@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from leadline.web.console.pages import (
     audit,
+    contacts,
     desk,
     home,
+    outcomes,
     profile,
     reports,
     search,
     sign_in,
+    smart_lists,
     tokens,
     users,
     workspace,
@@ -18,6 +21,9 @@ from leadline.web.console.pages import (
 PAGES = (
     *home.PAGES,
     *desk.PAGES,
+    *outcomes.PAGES,
+    *smart_lists.PAGES,
+    *contacts.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
     *reports.PAGES,
