@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from leadline.web.console.pages import (
     audit,
+    calls,
+    deliveries,
     desk,
     home,
     profile,
+    replays,
     reports,
     search,
     sign_in,
     tokens,
     users,
+    webhooks,
     workspace,
 )
 
 PAGES = (
     *home.PAGES,
     *desk.PAGES,
+    *calls.PAGES,
+    *deliveries.PAGES,
+    *replays.PAGES,
+    *webhooks.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
     *reports.PAGES,
