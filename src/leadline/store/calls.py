@@ -140,6 +140,12 @@ _CONDITIONS = {
     "agent_id": "agent_id = :agent_id",
     "contact_id": "contact_id = :contact_id",
     "since": "started_at >= :since",
+    # It owed a disposition and never got one: it still waits, or was closed without.
+    "missing": (
+        "wrap_up_since IS NOT NULL AND NOT EXISTS (SELECT 1 FROM applied_outcomes a"
+        " WHERE a.workspace_id = calls.workspace_id AND a.call_id = calls.call_id"
+        " AND a.outcome_type = 'disposition')"
+    ),
 }
 
 
@@ -182,7 +188,7 @@ async def forget_contact_of_calls(tx: Tx, workspace_id: str, contact_id: str) ->
 async def page_of_calls(
     tx: Tx, workspace_id: str, page: PageRequest, filters: dict[str, Any]
 ) -> list[CallRow]:
-    """By their start, newest first. `filters`: state, agent_id, contact_id, since."""
+    """By their start, newest first. `filters`: state, agent_id, contact_id, since, missing (any value)."""
     conditions = tuple(_CONDITIONS[name] for name in filters)
     statement = listing(CallRow, "calls", ("started_at", "call_id"), conditions)
     rows = await tx.all(statement, workspace_id=workspace_id, **page_values(page), **filters)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from leadline.web.console.pages import (
     audit,
+    calls,
     contacts,
+    deliveries,
     desk,
     home,
     outcomes,
     profile,
+    replays,
     reports,
     search,
     sign_in,
     smart_lists,
     tokens,
     users,
+    webhooks,
     workspace,
 )
 
@@ -24,6 +28,10 @@ PAGES = (
     *outcomes.PAGES,
     *smart_lists.PAGES,
     *contacts.PAGES,
+    *calls.PAGES,
+    *deliveries.PAGES,
+    *replays.PAGES,
+    *webhooks.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
     *reports.PAGES,

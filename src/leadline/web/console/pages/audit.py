@@ -19,7 +19,7 @@ from leadline.web.console.table import Reply, Shown, Visit, show
 _PATH = "/settings/audit"
 _ABSENT = object()
 THINGS = (
-    "contact", "delivery", "endpoint", "membership", "outcome", "replay", "smart_list", "token", "user",
+    "call", "contact", "delivery", "endpoint", "membership", "outcome", "replay", "smart_list", "token", "user",
     "webhook_secret", "workspace",
 )  # fmt: skip
 
