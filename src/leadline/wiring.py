@@ -214,6 +214,7 @@ class Runtime:
         self.settings = settings
         self.clock = Clock()
         self.policy = address_policy(settings)
+        self.url_rules = UrlRules(self.policy, settings.webhook_require_https)
         self.waits_seconds = retry_waits(settings)
         self._web = web
         self._tasks: list[asyncio.Task[None]] = []
@@ -289,7 +290,7 @@ class Runtime:
         self._authenticator = Authenticator(self.database, self.clock, per_minute_max=limit)
         self._streams = EventStreams(self.database, self._authenticator, self.metrics)
         context = Context(
-            UrlRules(self.policy, settings.webhook_require_https),
+            self.url_rules,
             webhook_timeout_seconds=round(settings.webhook_timeout_seconds),
         )
         described = functools.cache(lambda: document(OPERATIONS, version=__version__))

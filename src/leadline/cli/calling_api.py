@@ -1,9 +1,10 @@
-"""A small HTTP client for `leadline simulate`: one request, one answer, errors in words."""
+"""A small HTTP client for commands: one request, one answer, errors in words."""
 
 from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,7 +42,17 @@ class Api:
         return self._request("POST", path, body)
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        status, raw = self._exchange(method, f"/phone-system{path}", body)
+        return self.send(method, path, body)[0]
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[dict[str, Any], str | None]:
+        """The answer's body and its ETag. Raises as `get`."""
+        status, raw, etag = self._exchange(method, f"/phone-system{path}", body, headers or {})
         try:
             answer = json.loads(raw)
         except ValueError:
@@ -49,22 +60,24 @@ class Api:
         if not isinstance(answer, dict) or "ok" not in answer:
             raise Failed(f"{self.url} is no Leadline: it answered {status} to {method} /phone-system{path}")
         if status < 400:
-            return answer
+            return answer, etag
         if status in (401, 403):
             raise Failed(f"{self.url} refuses the token {self.token_source}: {answer.get('message')}")
         raise Refused(status, str(answer.get("error")), str(answer.get("message")), answer)
 
-    def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+    def _exchange(
+        self, method: str, path: str, body: dict[str, Any] | None, more: Mapping[str, str]
+    ) -> tuple[int, bytes, str | None]:
         address = urlsplit(self.url)
         make = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         connection = make(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}", **more}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
             connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
             response = connection.getresponse()
-            return response.status, response.read(ANSWER_BYTES_MAX)
+            return response.status, response.read(ANSWER_BYTES_MAX), response.headers.get("ETag")
         except (OSError, http.client.HTTPException) as gone:
             raise Failed(f"there is no Leadline at {self.url}: {str(gone) or type(gone).__name__}") from None
         finally:

@@ -52,20 +52,21 @@ class Play:
 
 def simulate(settings: Settings, play: Play) -> None:
     """Play the calls and print what happens, line by line. Raises Failed, UsageError."""
-    token, source = _token(settings, play.token)
-    api = Api(checked_url(play.url or _server_url(settings)), token, source)
+    token, source = find_token(settings, play.token)
+    api = Api(checked_url(play.url or server_url(settings)), token, source)
     try:
         Simulation(api, play).run()
     except Refused as refused:
         raise Failed(f"the server refused: {refused.error}: {refused.message}") from None
 
 
-def _server_url(settings: Settings) -> str:
+def server_url(settings: Settings) -> str:
+    """Where a server with these settings is found from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - only compared
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def _token(settings: Settings, given: str | None) -> tuple[str, str]:
+def find_token(settings: Settings, given: str | None) -> tuple[str, str]:
     """The token, and where it is from: the flag, the variable, the file that `serve --dev` wrote."""
     if given:
         return _sendable(given, "of --token"), "of --token"

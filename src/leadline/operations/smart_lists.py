@@ -13,6 +13,7 @@ from leadline.domain.errors import (
 )
 from leadline.domain.limits import SMART_LISTS_PER_WORKSPACE_MAX
 from leadline.domain.paging import PageRequest, Position, cut_page
+from leadline.domain.text import name_key
 from leadline.ids import new_id
 from leadline.operations import audit
 from leadline.operations.views import (
@@ -149,11 +150,6 @@ async def leave_smart_list(
 
 def _named(row: SmartListRow) -> dict[str, str]:
     return {"smart_list_id": row.smart_list_id, "smart_list_name": row.smart_list_name}
-
-
-def name_key(name: str) -> str:
-    """What makes two names the same: case does not tell them apart."""
-    return name.casefold()
 
 
 async def _answer(tx: Tx, row: SmartListRow) -> SmartListAnswer:

@@ -174,8 +174,9 @@ class Api:
         operation = methods.get("GET" if method == "HEAD" else method)
         if operation is None:
             raise MethodNotAllowed([*methods, *(["HEAD"] if "GET" in methods else [])])
-        if not allows(principal.scopes, operation.scope):
-            raise Forbidden(f"This needs the scope {operation.scope}.")
+        for needed in operation.scopes:
+            if not allows(principal.scopes, needed):
+                raise Forbidden(f"This needs the scope {needed}.")
         if operation.needs_outcomes and not principal.outcomes_enabled:
             raise FeatureDisabled
         return Call(

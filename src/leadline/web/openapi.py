@@ -146,14 +146,19 @@ def _operation(operation: Operation, schemas: Schemas, errors: _ErrorResponses) 
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": f"{operation.description}\n\nNeeds the scope `{operation.scope}`.".strip(),
-        "security": [{"bearer": [str(operation.scope)]}],
+        "description": f"{operation.description}\n\nNeeds {_scopes_in_words(operation)}.".strip(),
+        "security": [{"bearer": [str(scope) for scope in operation.scopes]}],
         "parameters": _parameters(operation, schemas),
     }
     if operation.body is not None:
         described["requestBody"] = _request_body(operation, schemas)
     described["responses"] = _successes(operation, schemas) | errors.of(error_codes(operation))
     return described
+
+
+def _scopes_in_words(operation: Operation) -> str:
+    named = " and ".join(f"`{scope}`" for scope in operation.scopes)
+    return f"the scope {named}" if len(operation.scopes) == 1 else f"the scopes {named}"
 
 
 def _parameters(operation: Operation, schemas: Schemas) -> list[Schema]:

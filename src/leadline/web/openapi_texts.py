@@ -26,6 +26,9 @@ TAGS: Mapping[str, str] = {
         " 2xx or the schedule is used up."
     ),
     "Webhooks": "Where webhooks go, the secret that signs them, and sending them again.",
+    "Configuration": (
+        "Smart Lists and outcomes as one document, by name: planned, applied and read as a whole."
+    ),
     "Workspace": "The settings of the workspace that the token belongs to.",
     SERVICE: "Health, metrics and this reference. No token is needed.",
 }

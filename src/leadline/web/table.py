@@ -103,6 +103,8 @@ class Operation:
     errors: tuple[type[LeadlineError], ...] = ()
     body_error: type[LeadlineError] = InvalidRequest
     needs_outcomes: bool = False
+    # What it needs beside `scope`, when it touches more than one noun.
+    more_scopes: tuple[Scope, ...] = ()
     if_match: bool = False
     # The answer is tagged by its bytes, and If-None-Match is answered with 304.
     tagged_by_content: bool = False
@@ -117,6 +119,10 @@ class Operation:
     @property
     def status(self) -> int:
         return min(self.answers)
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        return (self.scope, *self.more_scopes)
 
 
 _PARAMETER = re.compile(r"\{(\w+)\}")

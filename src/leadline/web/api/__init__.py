@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from leadline.web.api import (
     calls,
+    configuration,
     contacts,
     deliveries,
     endpoints,
@@ -22,5 +23,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *events.OPERATIONS,
     *deliveries.OPERATIONS,
     *endpoints.OPERATIONS,
+    *configuration.OPERATIONS,
     *workspaces.OPERATIONS,
 )
