@@ -21,6 +21,7 @@ from leadline.domain.outcomes import UrlRules
 from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
 from leadline.operations import maintenance
 from leadline.operations.delivering import Attempted, end_leases
+from leadline.operations.importing import running_imports, step_import
 from leadline.operations.replays import running_replays, step_replay
 from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
 from leadline.operations.workspaces import create_token, create_workspace
@@ -48,6 +49,8 @@ TOUCH_SECONDS = 30.0
 HEALTH_SECONDS = 1.0
 REPLAY_PAUSE_SECONDS = 0.05
 REPLAY_LOOK_SECONDS = 0.5
+IMPORT_PAUSE_SECONDS = 0.02
+IMPORT_LOOK_SECONDS = 0.25
 # What --dev opens: a webhook to this machine.
 LOOPBACK_CIDRS = "127.0.0.0/8,::1/128"
 
@@ -261,6 +264,7 @@ class Runtime:
             asyncio.create_task(self._repeat(self._maintain), name="leadline-maintenance"),
             asyncio.create_task(self._repeat(self._touch_tokens), name="leadline-tokens"),
             asyncio.create_task(self._repeat(self._replay), name="leadline-replays"),
+            asyncio.create_task(self._repeat(self._import), name="leadline-imports"),
         ]
 
     def _make_worker(self, metrics: Metrics) -> Worker:
@@ -399,6 +403,15 @@ class Runtime:
         if not await self.database.read(running_replays):
             await asyncio.sleep(REPLAY_LOOK_SECONDS)
 
+    async def _import(self) -> None:
+        """A step of each import in turn, as with replays."""
+        running = await self.database.read(running_imports)
+        for workspace_id, import_id in running:
+            await self.database.write(functools.partial(_step_import, workspace_id, import_id))
+            await asyncio.sleep(IMPORT_PAUSE_SECONDS)
+        if not running:
+            await asyncio.sleep(IMPORT_LOOK_SECONDS)
+
     async def _maintain(self) -> None:
         for workspace_id in await self.database.read(maintenance.workspace_ids):
             more = True
@@ -443,6 +456,10 @@ def _observer(metrics: Metrics, clock: Clock) -> Observer:
 
 async def _step_replay(workspace_id: str, replay_id: str, tx: Tx) -> None:
     await step_replay(tx, workspace_id, replay_id)
+
+
+async def _step_import(workspace_id: str, import_id: str, tx: Tx) -> None:
+    await step_import(tx, workspace_id, import_id)
 
 
 async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> None:

@@ -47,6 +47,7 @@ from leadline.operations.idempotency import (
 from leadline.store.database import Database, Together, Tx
 from leadline.web.auth import Authenticator, token_of
 from leadline.web.decoding import Fields, Malformed, decode_json, read_fields, read_query
+from leadline.web.downloads import Download, send_download
 from leadline.web.edge import ClientGone, EdgeRefusal, read_body
 from leadline.web.metrics import Metrics
 from leadline.web.problems import refusal_response
@@ -136,6 +137,11 @@ class Api:
             if call.operation.streams and _wants_stream(call.headers.get(b"accept")):
                 await self._stream(call, send)
                 return
+            download = call.operation.download
+            if download is not None and download.is_wanted(call.headers.get(b"accept")):
+                await self._download(call, download, receive, send)
+                status = 200
+                return
             answer = await self._answer(call, receive)
             status = await _send_answer(send, call, answer)
         except (EdgeRefusal, ClientGone):
@@ -145,6 +151,18 @@ class Api:
             await _send(send, status, body, headers)
         finally:
             self._metrics.request(name, scope["method"], status, monotonic_seconds() - started)
+
+    async def _download(self, call: Call, download: Download, receive: Receive, send: Send) -> None:
+        _check_media_type(call)
+        request = _request(call, await _body_value(call, receive), self._context)
+        await send_download(
+            send,
+            download,
+            request,
+            database=self._database,
+            authenticator=self._authenticator,
+            token=call.token,
+        )
 
     async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._pages.get(path)

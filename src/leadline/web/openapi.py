@@ -20,6 +20,7 @@ from leadline.web.openapi_schemas import PREFIX, Schema, Schemas, members_of
 from leadline.web.openapi_texts import HEADERS, INTRODUCTION, PARAMETERS, SERVICE, STREAM_EXAMPLE, TAGS
 from leadline.web.problems import STATUS_OF_CODE
 from leadline.web.table import BodyUse, KeyUse, Operation
+from leadline.wire.configuration import ConfigurationAnswer, PlanAnswer
 from leadline.wire.outcomes import OutcomeAnswer
 
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
@@ -255,7 +256,7 @@ def _success_description(operation: Operation, status: int) -> str:
 
 def _success_headers(operation: Operation, answer: Any) -> Iterable[str]:
     yield "X-Request-Id"
-    if operation.tagged_by_content or answer is OutcomeAnswer:
+    if operation.tagged_by_content or answer in (OutcomeAnswer, ConfigurationAnswer, PlanAnswer):
         yield "ETag"
     if operation.key_use is not KeyUse.NONE:
         yield "Idempotent-Replayed"
@@ -270,6 +271,11 @@ def _success_content(operation: Operation, schemas: Schemas, answer: Any) -> Sch
     content: Schema = {"application/json": {"schema": schema, "example": example}}
     if operation.streams:
         content["text/event-stream"] = {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}
+    if operation.download is not None:
+        content[operation.download.media_type] = {
+            "schema": {"type": "string"},
+            "example": operation.download.example,
+        }
     return content
 
 

@@ -16,6 +16,7 @@ from leadline.domain.errors import InvalidRequest, LeadlineError, NotFound, Prob
 from leadline.domain.outcomes import UrlRules
 from leadline.ids import NIL_ID, parse_id
 from leadline.store.database import Tx
+from leadline.web.downloads import Download
 from leadline.wire.common import Answer, Query
 
 T = TypeVar("T")
@@ -109,6 +110,7 @@ class Operation:
     # The answer is tagged by its bytes, and If-None-Match is answered with 304.
     tagged_by_content: bool = False
     streams: bool = False
+    download: Download | None = None
     example: Any = None
     answer_example: Any = None
     query_example: Mapping[str, Any] = field(default_factory=dict)

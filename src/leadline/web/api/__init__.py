@@ -5,6 +5,7 @@ from __future__ import annotations
 from leadline.web.api import (
     calls,
     configuration,
+    contact_imports,
     contacts,
     deliveries,
     endpoints,
@@ -19,6 +20,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *outcomes.OPERATIONS,
     *smart_lists.OPERATIONS,
     *contacts.OPERATIONS,
+    *contact_imports.OPERATIONS,
     *calls.OPERATIONS,
     *events.OPERATIONS,
     *deliveries.OPERATIONS,
