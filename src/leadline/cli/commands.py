@@ -10,7 +10,13 @@ import cyclopts
 from cyclopts import Parameter
 
 from leadline import __version__
-from leadline.cli import configuration_commands, token_commands, user_commands, workspace_commands
+from leadline.cli import (
+    configuration_commands,
+    contact_commands,
+    token_commands,
+    user_commands,
+    workspace_commands,
+)
 from leadline.cli.failures import explain
 from leadline.cli.flags import AsJson, Config, DatabaseUrl
 from leadline.settings import load_settings
@@ -24,6 +30,7 @@ app = cyclopts.App(
 app.command(workspace_commands.app)
 app.command(token_commands.app)
 app.command(user_commands.app)
+app.command(contact_commands.app)
 configuration_commands.register(app)
 
 Host = Annotated[str | None, Parameter(help="Address to listen on; 127.0.0.1 (LEADLINE_HOST).")]

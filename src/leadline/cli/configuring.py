@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from leadline.cli.calling_api import Api, Refused
+from leadline.cli.calling_api import Api, NoAnswer, Refused
 from leadline.cli.configuration_file import BadFile, ConfigurationSource, read_source, written
 from leadline.cli.failures import Failed, UsageError
 from leadline.cli.printing import print_json, style
@@ -48,7 +48,7 @@ class ConfigurationApi:
         for _ in range(SENDS_MAX - 1):
             try:
                 return self._send("PUT", _PATH, source, prune, headers)[0]
-            except _NoAnswer:
+            except NoAnswer:
                 continue
         return self._send("PUT", _PATH, source, prune, headers)[0]
 
@@ -64,15 +64,11 @@ class ConfigurationApi:
             raise _failure(source, refused) from None
 
 
-class _NoAnswer(Failed):
-    """What became of the request is not known; it may be sent again with the same key."""
-
-
 def _failure(source: ConfigurationSource, refused: Refused) -> Failed:
     if refused.error == "precondition_failed":
         return Failed("the workspace has changed since the plan was made; nothing was applied: plan again")
     if refused.error in ("unavailable", "idempotency_key_in_use"):
-        return _NoAnswer(f"the server refused: {refused.message}")
+        return NoAnswer(f"the server refused: {refused.message}")
     problems = refused.body.get("details") or []
     if refused.error == "invalid_request" and problems:
         return BadFile(source.explain(problems))
