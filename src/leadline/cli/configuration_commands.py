@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 File = Annotated[
     str,
-    Parameter(name=("--file", "-f"), help="A YAML file of Smart Lists and outcomes; - reads standard input."),
+    Parameter(
+        name=("--file", "-f"),
+        help="A YAML file of Smart Lists and outcomes; - reads standard input.",
+        allow_leading_hyphen=True,
+    ),
 ]
 Prune = Annotated[
     bool, Parameter(help="Delete what the workspace has and the file has not, in the sections that it has.")

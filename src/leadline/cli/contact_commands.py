@@ -33,7 +33,7 @@ def _api(url: str | None, token: str | None, database: str | None, config: str |
 
 @app.command(name="import")
 def import_(
-    file: Annotated[str, Parameter(help="A CSV file; - reads standard input.")],
+    file: Annotated[str, Parameter(help="A CSV file; - reads standard input.", allow_leading_hyphen=True)],
     /,
     *,
     column: Annotated[

@@ -56,7 +56,7 @@ def import_contacts(api: Api, wanted: Wanted) -> int:
         import_id = _send(api, "POST", _IMPORTS, {"file_name": name[-200:]})["contact_import"]["import_id"]
         try:
             _upload(api, import_id, file, size, progress)
-            _start(api, import_id, wanted, list_ids)
+            header = _start(api, import_id, wanted, list_ids)
         except BaseException:
             # Nothing was imported yet, and nobody will come back to it.
             _send(api, "POST", f"{_IMPORTS}/{import_id}/cancel")
@@ -64,7 +64,7 @@ def import_contacts(api: Api, wanted: Wanted) -> int:
         done = _followed(api, import_id, progress)
     problems = list(_problems(api, import_id)) if done["failed"] else []
     if wanted.problems_file is not None:
-        _write_problems(wanted.problems_file, problems)
+        _write_problems(wanted.problems_file, header, problems)
     if wanted.as_json:
         print_json({"contact_import": done, "problems": problems})
     else:
@@ -146,27 +146,28 @@ def _upload(api: Api, import_id: str, file: BinaryIO, size: int | None, progress
         raise Failed("the file is empty")
 
 
-def _start(api: Api, import_id: str, wanted: Wanted, list_ids: Sequence[str]) -> None:
+def _start(api: Api, import_id: str, wanted: Wanted, list_ids: Sequence[str]) -> list[str]:
+    """Start the import; the names of the file's columns, when it has any."""
     read_as = {
         "encoding": wanted.encoding,
         "delimiter": wanted.delimiter,
         "has_header": wanted.has_header,
     }
+    known = {
+        name: str(value).lower() if isinstance(value, bool) else value for name, value in read_as.items()
+    }
+    query = urlencode({name: value for name, value in known.items() if value is not None})
+    preview = _send(api, "GET", f"{_IMPORTS}/{import_id}/preview{f'?{query}' if query else ''}")["preview"]
     body: dict[str, Any] = {
         **read_as,
+        "columns": mapped_columns(preview, wanted.columns),
         "duplicates": wanted.duplicates,
         "smart_list_ids": list_ids,
         "region": wanted.region,
         "dry_run": wanted.dry_run,
     }
-    if wanted.columns:
-        known = {
-            name: str(value).lower() if isinstance(value, bool) else value for name, value in read_as.items()
-        }
-        query = urlencode({name: value for name, value in known.items() if value is not None})
-        path = f"{_IMPORTS}/{import_id}/preview{f'?{query}' if query else ''}"
-        body["columns"] = mapped_columns(_send(api, "GET", path)["preview"], wanted.columns)
     _send(api, "POST", f"{_IMPORTS}/{import_id}/start", body)
+    return list(preview["header"] or ())
 
 
 def mapped_columns(preview: Mapping[str, Any], given: Sequence[str]) -> list[dict[str, Any]]:
@@ -185,7 +186,7 @@ def mapped_columns(preview: Mapping[str, Any], given: Sequence[str]) -> list[dic
         columns = {
             place: each
             for place, each in columns.items()
-            if (each["field"], each["key"]) != (column["field"], column.get("key"))
+            if (each["field"], each.get("key")) != (column["field"], column.get("key"))
         }
         columns[index] = column
     return [columns[index] for index in sorted(columns)]
@@ -244,11 +245,11 @@ def _problems(api: Api, import_id: str) -> Iterator[dict[str, Any]]:
         page = _send(api, "GET", f"{path}&cursor={page['next_cursor']}")
 
 
-def _write_problems(name: str, problems: Sequence[Mapping[str, Any]]) -> None:
+def _write_problems(name: str, header: Sequence[str], problems: Sequence[Mapping[str, Any]]) -> None:
     """Rows with their problems, then their cells as they were, so that they can be mended and imported."""
     with Path(name).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("row", "problems"))
+        writer.writerow(("row", "problems", *map(guarded, header)))
         for each in problems:
             said = "; ".join(
                 f"{problem['field']} {problem['message']}".strip() for problem in each["problems"]
