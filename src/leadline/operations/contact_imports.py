@@ -45,6 +45,7 @@ from leadline.domain.limits import (
 )
 from leadline.domain.paging import PageRequest, Position, cut_page, encode_cursor, page_request
 from leadline.ids import NIL_ID, new_id
+from leadline.operations import audit
 from leadline.store import contact_imports as store
 from leadline.store import smart_lists, workspaces
 from leadline.store.contact_imports import ImportRow, PartRow
@@ -200,6 +201,10 @@ async def start_import(tx: Tx, workspace_id: str, import_id: str, request: Start
     row = _started(tx, row, options, sample, dry_run=request.dry_run)
     await store.delete_problems(tx, workspace_id, import_id)
     await store.update_import(tx, row)
+    if not request.dry_run:
+        await audit.record(
+            tx, workspace_id, "contact_import.started", import_id, after=import_view(row).options
+        )
     return ImportAnswer(contact_import=import_view(row))
 
 

@@ -44,6 +44,11 @@ async def list_smart_lists(tx: Tx, workspace_id: str, page: PageRequest) -> Smar
     return SmartListsAnswer(smart_lists=views, next_cursor=next_cursor)
 
 
+async def all_list_names(tx: Tx, workspace_id: str) -> dict[str, str]:
+    """The names of all lists by their ids: at most 1,000."""
+    return await store.list_names(tx, workspace_id)
+
+
 async def get_smart_list(tx: Tx, workspace_id: str, smart_list_id: str) -> SmartListAnswer:
     row = await store.get_list(tx, workspace_id, smart_list_id)
     if row is None:

@@ -54,6 +54,13 @@ def part_rules(fields: Mapping[str, Any], _principal: Principal, _context: Conte
     return [] if fits else [Problem("data", f"must be 1-{IMPORT_PART_BYTES_MAX} bytes")]
 
 
+def part_content(data: str) -> bytes:
+    """The bytes of a part that keeps `part_rules`."""
+    content = _content(data)
+    assert content is not None
+    return content
+
+
 def _content(data: str) -> bytes | None:
     try:
         return base64.b64decode(data, validate=True)
@@ -89,11 +96,9 @@ async def _create(tx: Tx, request: Request) -> Reply:
 
 async def _put_part(tx: Tx, request: Request) -> Reply:
     body = typed(request, ImportPartBody)
-    content = _content(body.data)
-    assert content is not None  # part_rules
-    return Reply(
-        await operations.put_part(tx, request.workspace_id, request.path["import_id"], body.number, content)
-    )
+    content = part_content(body.data)
+    import_id = request.path["import_id"]
+    return Reply(await operations.put_part(tx, request.workspace_id, import_id, body.number, content))
 
 
 async def _preview(tx: Tx, request: Request) -> Reply:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from leadline.web.console.pages import audit, home, profile, search, sign_in, tokens, users, workspace
+from leadline.web.console.pages import (
+    audit,
+    contact_files,
+    home,
+    profile,
+    search,
+    sign_in,
+    tokens,
+    users,
+    workspace,
+)
 
 PAGES = (
     *home.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
+    *contact_files.PAGES,
     *workspace.PAGES,
     *tokens.PAGES,
     *users.PAGES,
