@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,50 @@ def test_a_refusal_names_every_problem(api: Api) -> None:
         "/configuration", json={"configuration": {"smart_lists": [{"name": "X"}], "outcomes": [both]}}
     )
     assert answer.fields == {"configuration.outcomes[0].remove_from"}
+
+
+def test_a_document_that_is_too_large_for_a_request_comes_deflated(shell: Shell) -> None:
+    lists = "".join(f"  - name: List number {number} of a campaign\n" for number in range(1000))
+    outcomes = "".join(
+        f"  - name: Outcome {number}\n    type: action\n    add_to: List number {number} of a campaign\n"
+        f"    webhook_url: https://example.com/{'a' * 300}/{number}\n"
+        for number in range(300)
+    )
+    name = shell.file(f"smart_lists:\n{lists}outcomes:\n{outcomes}")
+    applied = shell.run("apply", "-f", name, "--yes", "--json")
+    assert applied.returncode == 0, applied.stderr
+    assert json.loads(applied.stdout)["plan"]["created"] == 1300
+    assert shell.run("export", "-o", "all.yaml").returncode == 0
+    planned = shell.run("plan", "-f", "all.yaml", "--prune", "--detailed-exitcode")
+    assert planned.returncode == 0, (planned.stdout, planned.stderr)
+    shell.file((shell.folder / "all.yaml").read_text() + "  - name: 7\n    type: action\n", "wrong.yaml")
+    wrong = shell.run("plan", "-f", "wrong.yaml")
+    assert "outcomes[300].name must be text" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("deflated", "says"),
+    [
+        ("?", "base64"),
+        (base64.b64encode(b"xyz").decode(), "zlib"),
+        (base64.b64encode(zlib.compress(b" " * 5_000_000)).decode(), "4 MiB"),
+        (base64.b64encode(zlib.compress(b"{}")[:-1]).decode(), "cut short"),
+        (base64.b64encode(zlib.compress(b"{}") + b"x").decode(), "follows"),
+        (base64.b64encode(zlib.compress(b'{"a": NaN}')).decode(), "NaN"),
+        (base64.b64encode(zlib.compress(b"[]")).decode(), "object"),
+    ],
+)
+def test_what_does_not_inflate_to_a_document_is_refused(shared_api: Api, deflated: str, says: str) -> None:
+    answer = shared_api.post("/configuration/plan", json={"configuration_deflated": deflated})
+    assert_refused(answer, 400, "invalid_request")
+    assert says in answer.json["details"][0]["message"]
+
+
+@pytest.mark.parametrize("body", [{}, {"configuration": None}, BODY | {"configuration_deflated": "eA=="}])
+def test_a_document_comes_in_one_form(shared_api: Api, body: Any) -> None:
+    answer = shared_api.post("/configuration/plan", json=body)
+    assert_refused(answer, 400, "invalid_request")
+    assert answer.fields == {"configuration"}
 
 
 # The folder

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import uuid
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,13 +57,25 @@ class ConfigurationApi:
     def _send(
         self, method: str, path: str, source: ConfigurationSource, prune: bool, headers: Mapping[str, str]
     ) -> tuple[dict[str, Any], str | None]:
-        body = {"configuration": source.configuration}
-        if len(json.dumps(body).encode()) > BODY_BYTES_MAX:
-            raise BadFile(f"{source.name}: it is larger than the {BODY_BYTES_MAX // 1024} KiB of a request")
         try:
-            return self.api.send(method, f"{path}?prune=true" if prune else path, body, headers)
+            return self.api.send(method, f"{path}?prune=true" if prune else path, _body(source), headers)
         except Refused as refused:
             raise _failure(source, refused) from None
+
+
+def _body(source: ConfigurationSource) -> dict[str, Any]:
+    """The document as it fits a request. Raises BadFile."""
+    plain: dict[str, Any] = {"configuration": source.configuration}
+    if len(json.dumps(plain)) <= BODY_BYTES_MAX:
+        return plain
+    deflated = zlib.compress(json.dumps(source.configuration).encode(), 9)
+    body = {"configuration_deflated": base64.b64encode(deflated).decode()}
+    if len(json.dumps(body)) > BODY_BYTES_MAX:
+        raise BadFile(
+            f"{source.name}: it is too large, also compressed, for the {BODY_BYTES_MAX // 1024} KiB of a request;"
+            " put its sections into two files, or use LEADLINE_PROVISION_DIR"
+        )
+    return body
 
 
 def _failure(source: ConfigurationSource, refused: Refused) -> Failed:

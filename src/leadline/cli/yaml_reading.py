@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-FILE_BYTES_MAX = 8 * 1024 * 1024
+from leadline.domain.limits import CONFIGURATION_BYTES_MAX
+
+FILE_BYTES_MAX = CONFIGURATION_BYTES_MAX
 DEPTH_MAX = 32
 
 _WORDS = {

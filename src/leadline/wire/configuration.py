@@ -96,7 +96,19 @@ class ConfigurationFile(Configuration, frozen=True, kw_only=True, forbid_unknown
 
 
 class ConfigurationBody(Body, frozen=True, kw_only=True):
-    configuration: Configuration
+    """The document in one of two forms: a body has 64 KiB, and a workspace may need more."""
+
+    configuration: Configuration | None = None
+    configuration_deflated: (
+        Annotated[
+            str,
+            Meta(
+                description="Instead: base64 of the document's JSON compressed by zlib (RFC 1950), for large ones.",
+                extra_json_schema={"contentEncoding": "base64"},
+            ),
+        ]
+        | None
+    ) = None
 
 
 class PruneQuery(Query, frozen=True, kw_only=True):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from leadline.domain.access import Scope
-from leadline.domain.errors import PreconditionFailed
+import base64
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from leadline.domain.access import Principal, Scope
+from leadline.domain.errors import InvalidRequest, PreconditionFailed, Problem
+from leadline.domain.limits import CONFIGURATION_BYTES_MAX
 from leadline.operations import provisioning as operations
 from leadline.store.database import Tx
-from leadline.web.table import BodyUse, KeyUse, Operation, Reply, Request, typed
+from leadline.web.decoding import Malformed, decode_json, read_fields
+from leadline.web.table import BodyUse, Context, KeyUse, Operation, Reply, Request, typed
 from leadline.wire.configuration import (
+    Configuration,
     ConfigurationAnswer,
     ConfigurationBody,
     PlanAnswer,
@@ -16,6 +24,7 @@ from leadline.wire.configuration import (
 
 _TAG = "Configuration"
 _PATH = "/phone-system/configuration"
+_FORMS = ("configuration", "configuration_deflated")
 _CONFIGURATION_EXAMPLE = {
     "smart_lists": [{"name": "Follow up"}, {"name": "Warm leads", "was": "Interested people"}],
     "outcomes": [
@@ -83,6 +92,43 @@ _ANSWER_EXAMPLE = {
 }
 
 
+def body_rules(fields: Mapping[str, Any], _principal: Principal, _context: Context) -> list[Problem]:
+    given = [name for name in _FORMS if fields.get(name) is not None]
+    if len(given) == 1 or any(name not in fields for name in _FORMS):
+        return []
+    return [Problem("configuration", "is required" if not given else "comes in one form: plain or deflated")]
+
+
+def _configuration(request: Request) -> Configuration:
+    """The document, whichever form it came in. Raises InvalidRequest."""
+    body = typed(request, ConfigurationBody)
+    if body.configuration is not None:
+        return body.configuration
+    try:
+        value = decode_json(_inflated(body.configuration_deflated or ""))
+    except Malformed as wrong:
+        problem = Problem("configuration_deflated", str(wrong))
+        raise InvalidRequest("The document cannot be read.", details=[problem]) from None
+    fields = read_fields(Configuration, value, f"{operations.FIELD}.")
+    if fields.problems:
+        raise InvalidRequest("The document is not valid.", details=fields.problems)
+    return Configuration(**fields.values)
+
+
+def _inflated(text: str) -> bytes:
+    """At most CONFIGURATION_BYTES_MAX, however much a short text may claim to be. Raises Malformed."""
+    reader = zlib.decompressobj()
+    try:
+        found = reader.decompress(base64.b64decode(text, validate=True), CONFIGURATION_BYTES_MAX)
+    except (ValueError, zlib.error):
+        raise Malformed("It is not base64 of what zlib compresses.") from None
+    if reader.unconsumed_tail:
+        raise Malformed(f"It is larger than {CONFIGURATION_BYTES_MAX // 1024 // 1024} MiB.")
+    if not reader.eof or reader.unused_data:
+        raise Malformed("It is cut short, or something follows it.")
+    return found
+
+
 async def _export(tx: Tx, request: Request) -> Reply:
     answer, etag = await operations.export_configuration(tx, request.workspace_id)
     return Reply(answer, etag=etag)
@@ -92,7 +138,7 @@ async def _plan(tx: Tx, request: Request) -> Reply:
     answer, etag = await operations.plan_configuration(
         tx,
         request.workspace_id,
-        typed(request, ConfigurationBody).configuration,
+        _configuration(request),
         prune=bool(request.query.prune),
         rules=request.context.url_rules,
     )
@@ -103,7 +149,7 @@ async def _apply(tx: Tx, request: Request) -> Reply:
     answer, etag = await operations.apply_configuration(
         tx,
         request.workspace_id,
-        typed(request, ConfigurationBody).configuration,
+        _configuration(request),
         prune=bool(request.query.prune),
         rules=request.context.url_rules,
         if_match=request.if_match,
@@ -148,6 +194,7 @@ OPERATIONS = (
         answers={200: PlanAnswer},
         body=ConfigurationBody,
         body_use=BodyUse.REQUIRED,
+        rules=body_rules,
         needs_outcomes=True,
         example=_EXAMPLE,
         answer_example=_PLAN_EXAMPLE,
@@ -169,6 +216,7 @@ OPERATIONS = (
         answers={200: PlanAnswer},
         body=ConfigurationBody,
         body_use=BodyUse.REQUIRED,
+        rules=body_rules,
         needs_outcomes=True,
         if_match=True,
         errors=(PreconditionFailed,),
