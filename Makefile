@@ -22,7 +22,7 @@ export PYTHON LEADLINE_TEST_CHROMIUM
 BIN := .venv/bin
 SET_UP := pyproject.toml scripts/set-up
 
-.PHONY: help run check test chaos bench format lock clean
+.PHONY: help run check test chaos bench docs format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -47,6 +47,9 @@ chaos: .venv/dev.stamp ## Kill, cut and starve it for SECONDS (60) by SEED (7), 
 
 bench: .venv/dev.stamp ## Measure speed as ratios within one run; PART (all), RUNS (5), tables here and in bench.json
 	@exec $(BIN)/python -m benchmarks "$(PART)" --runs "$(RUNS)" --engine "$(ENGINE)" $(ARGS)
+
+docs: .venv/dev.stamp ## Write the reference of routes from the table of operations
+	@$(BIN)/python scripts/write_routes.py
 
 format: .venv/dev.stamp ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only

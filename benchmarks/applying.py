@@ -12,16 +12,13 @@ from functools import partial
 
 from benchmarks import servers
 from benchmarks.databases import Databases, StatementCounter, databases
+from benchmarks.delivering import stage
 from benchmarks.load import Window, request, run_load
 from benchmarks.measuring import HEADLINE_CONNECTIONS, Key, Measure, Plan, Windows, in_turn
 from benchmarks.report import Better, Figure, Part, Unit, Values, ratio
-from benchmarks.scene import ANY_AUTHORIZATION, NOTE, Scene, make_scene
+from benchmarks.scene import ANY_AUTHORIZATION, NOTE, NOWHERE, Scene, make_scene
 
 LEADLINE, ECHO, IDIOMATIC, SENDING = "leadline", "echo", "idiomatic", "leadline, sending"
-# What an apply may cost nobody knows before; so many calls are prepared for a second of load.
-APPLIES_PER_SECOND_MAX = 12_000
-# A webhook of a paused endpoint is never sent; nobody listens here.
-NOWHERE = "http://127.0.0.1:9/hook"
 
 
 @dataclass
@@ -36,7 +33,7 @@ class Applier:
     @property
     def calls_wanted(self) -> int:
         """More than a window can use up."""
-        return int((self.plan.warm_up_seconds + self.plan.seconds) * APPLIES_PER_SECOND_MAX)
+        return self.plan.applies_max
 
     def measure(self, connections: int, rate_per_second: float | None = None) -> Window:
         """One window of applies, each to a call of its own."""
@@ -86,6 +83,8 @@ def measure_apply(plan: Plan, engine: str) -> Part:
             for subject, applier in appliers.items():
                 cases[case, subject] = partial(applier.measure, connections)
             cases[case, ECHO] = partial(_measure_echo, plan, echo, size_bytes, connections)
+        sending = stack.enter_context(stage(plan, made, "sending"))
+        cases[f"{plan.headline_connections} connections", SENDING] = sending.apply_while_sending
         windows = in_turn(plan, cases, title=f"apply on {engine}")
         at_rates = _measure_rates(plan, appliers[LEADLINE], windows)
         memory = appliers[LEADLINE].server.memory_peak_mb
@@ -166,6 +165,7 @@ def _part(
         figures=list(_figures(plan, engine, windows, at_rates, statements, memory_mb)),
         notes=(
             "Deliveries are made and committed, their endpoint is paused: nothing is sent meanwhile.",
+            f"That is the headline; in the row of '{SENDING}' the same core sends them too, to a local sink.",
             "Statements are those of a run of their own, with BEGIN, SAVEPOINT and COMMIT.",
         ),
     )

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks import bulk
-from benchmarks.applying import APPLIES_PER_SECOND_MAX
-from benchmarks.delivering import DELIVERIES_PER_SECOND_MAX, Stage, pending_deliveries
+from benchmarks.delivering import Stage, pending_deliveries
 from benchmarks.load import TOKEN_MARK, Window, run_load
 from benchmarks.scene import Scene
 
@@ -20,14 +19,10 @@ class Crowd:
     on: Stage
     scenes: Sequence[Scene]
 
-    @property
-    def _seconds(self) -> float:
-        return self.on.plan.warm_up_seconds + self.on.plan.seconds
-
     def apply(self) -> Window:
         """Applies to each workspace in turn, with its own token."""
         on = self.on
-        self._want_live_calls(int(self._seconds * APPLIES_PER_SECOND_MAX))
+        self._want_live_calls(self.on.plan.applies_max)
         lines = [f"{scene.live_call_ids[turn]} {scene.token}" for turn, scene in self._turns()]
         on.hold()
         orders = on.plan.orders(
@@ -61,7 +56,7 @@ class Crowd:
     def deliver(self) -> Window:
         """Work off a mountain that all workspaces have a share of."""
         on = self.on
-        missing = int(self._seconds * DELIVERIES_PER_SECOND_MAX) - on.waiting()
+        missing = on.plan.deliveries_max - on.waiting()
         each = -(-missing // len(self.scenes))
         if each > 0:
             rows = (row for scene in self.scenes for row in pending_deliveries(scene, each))

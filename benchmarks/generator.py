@@ -94,10 +94,12 @@ class Meter:
     """Processor time at one moment, of those who are watched, of this process and of its core."""
 
     def __init__(self, orders: Orders) -> None:
-        self.at_ns = time.monotonic_ns()
+        self.before_ns = time.monotonic_ns()
         self.own_seconds = time.process_time()
         self.core: CoreTime = core_time(frozenset(orders.cores))
         self.used = {name: sum(map(processor_seconds, pids)) for name, pids in orders.watched.items()}
+        # Reading takes milliseconds, during which nothing is sent: they belong to no window.
+        self.after_ns = time.monotonic_ns()
 
 
 class Load:
@@ -166,7 +168,7 @@ class Load:
         self._end = Meter(self._orders)
         for meant_for_ns in self._waiting:
             # Nobody sent it, and nobody would have been answered sooner than this.
-            self._note(meant_for_ns, self._end.at_ns)
+            self._note(meant_for_ns, self._end.before_ns)
         self._waiting.clear()
         self._finish()
 
@@ -227,7 +229,7 @@ class Load:
 
     def _note(self, meant_for_ns: int, now_ns: int) -> None:
         """The latency of a request that was meant for the window, also when its answer comes after it."""
-        if self._begin is not None and meant_for_ns >= self._begin.at_ns:
+        if self._begin is not None and meant_for_ns >= self._begin.after_ns:
             self._latency.add((now_ns - meant_for_ns) // 1000)
 
     # Findings
@@ -236,14 +238,14 @@ class Load:
         begin, end = self._begin, self._end
         if begin is None or end is None:
             raise Broken("the requests were used up while warming up")
-        seconds = (end.at_ns - begin.at_ns) / 1e9
+        seconds = (end.before_ns - begin.after_ns) / 1e9
         busy = end.core.busy_seconds - begin.core.busy_seconds
         idle = end.core.idle_seconds - begin.core.idle_seconds
         return Window(
             answers=self._answers,
             seconds=seconds,
             requests_sent=len(self.sent),
-            began_ns=begin.at_ns,
+            began_ns=begin.after_ns,
             statuses=dict(self._statuses),
             buckets=dict(self._latency.buckets),
             used_seconds={name: end.used[name] - begin.used[name] for name in end.used},

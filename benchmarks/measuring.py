@@ -23,9 +23,21 @@ class Plan:
     warm_up_seconds: float = 0.5
     connections: Sequence[int] = (1, 16, 64, 256)
     engines: Sequence[str] = ("sqlite", "postgresql")
+    applies_per_second_max: int = 20_000
+    """For so many everything is prepared; a server that is faster ends its window early."""
     is_quick: bool = False
     rows_max: int | None = None
     places: Places = field(default_factory=places)
+
+    @property
+    def applies_max(self) -> int:
+        """As many as a window can use up."""
+        return int((self.warm_up_seconds + self.seconds) * self.applies_per_second_max)
+
+    @property
+    def deliveries_max(self) -> int:
+        """More than can be sent until the window has ended and the sending has stopped."""
+        return int((self.warm_up_seconds + self.seconds + STOP_SECONDS) * DELIVERIES_PER_SECOND_MAX)
 
     def orders(
         self,
@@ -63,11 +75,15 @@ class Plan:
 
 
 HEADLINE_CONNECTIONS = 64
+STOP_SECONDS = 0.5
+DELIVERIES_PER_SECOND_MAX = 6_000
+# Whether it runs at all, and counts right.
 QUICK: Mapping[str, Any] = {
     "runs": 1,
-    "seconds": 0.3,
-    "warm_up_seconds": 0.1,
-    "connections": (1, 16),
+    "seconds": 0.1,
+    "warm_up_seconds": 0.05,
+    "connections": (8,),
+    "applies_per_second_max": 12_000,
     "is_quick": True,
 }
 

@@ -9,12 +9,11 @@ from functools import partial
 import msgspec
 
 from benchmarks import bulk, servers
-from benchmarks.applying import NOWHERE
 from benchmarks.databases import databases
 from benchmarks.load import request, run_load
 from benchmarks.measuring import Key, Measure, Plan, Windows, in_turn
 from benchmarks.report import Figure, Part, ratio
-from benchmarks.scene import ANY_AUTHORIZATION, Scene, make_scene
+from benchmarks.scene import ANY_AUTHORIZATION, NOWHERE, Scene, make_scene
 from leadline.ids import new_id
 from leadline.store.database import Tx
 from leadline.store.outcomes import OutcomeRow, get_outcome

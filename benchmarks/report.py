@@ -134,8 +134,13 @@ def render_part(part: Part) -> str:
     return "\n".join([*lines, *part.notes])
 
 
+_COLUMNS = ("per second", "p50 ms", "p99 ms", "CPU µs", "PostgreSQL CPU µs", "statements", "generator %")
+
+
 def _row_cells(part: Part) -> Iterator[Sequence[str]]:
-    columns = list(dict.fromkeys(name for row in part.rows for name in row.columns))
+    there = {name for row in part.rows for name in row.columns}
+    columns = [name for name in _COLUMNS if name in there]
+    assert len(columns) == len(there)
     yield ("case", "subject", *columns, "")
     for row in part.rows:
         cells = [str(row.columns[name]) if name in row.columns else "" for name in columns]

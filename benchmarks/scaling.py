@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks import servers
-from benchmarks.applying import APPLIES_PER_SECOND_MAX
 from benchmarks.databases import Databases, databases
 from benchmarks.delivering import Stage, stage
 from benchmarks.load import Window, run_load
 from benchmarks.measuring import Key, Measure, Plan, Windows, in_turn
 from benchmarks.report import Figure, Part, ratio
 
-PROCESSES = (1, 2, 4)
+PROCESSES, QUICK_PROCESSES = (1, 2, 4), (1, 2)
 APPLY, DELIVER = "apply", "deliver"
 # What "flat" means here: no more than this share of the processor time may be lost to company.
 FLAT = 0.85
@@ -34,7 +33,7 @@ class Company:
     def apply(self) -> Window:
         """Applies, dealt out to all servers; their webhooks wait."""
         plan, scene = self.on.plan, self.on.scene
-        scene.want_live_calls(int((plan.warm_up_seconds + plan.seconds) * APPLIES_PER_SECOND_MAX))
+        scene.want_live_calls(plan.applies_max)
         orders = plan.orders(
             self.all_servers,
             scene.apply_request(),
@@ -51,9 +50,10 @@ class Company:
 
 def measure_processes(plan: Plan) -> Part:
     """The part, on PostgreSQL alone: a SQLite file has one process."""
+    counts = QUICK_PROCESSES if plan.is_quick else PROCESSES
     with databases("postgresql", plan.places) as made, contextlib.ExitStack() as stack:
         cases: dict[Key, Measure] = {}
-        companies = {count: stack.enter_context(_company(plan, made, count)) for count in PROCESSES}
+        companies = {count: stack.enter_context(_company(plan, made, count)) for count in counts}
         for count, company in companies.items():
             cases[APPLY, _subject(count)] = company.apply
         for count, company in companies.items():
@@ -70,7 +70,7 @@ def measure_processes(plan: Plan) -> Part:
                 reach=FLAT,
             )
             for operation in (APPLY, DELIVER)
-            for count in PROCESSES[1:]
+            for count in counts[1:]
         ],
         notes=(
             "Each number of processes has a database of its own, and its turn; all share the server's core.",

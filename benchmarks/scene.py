@@ -106,6 +106,8 @@ class Scene:
         )
 
 
+# A webhook of a paused endpoint is never sent; nobody listens here.
+NOWHERE = "http://127.0.0.1:9/hook"
 # As long as a real one, for servers that do not look at it.
 ANY_AUTHORIZATION = {"Authorization": f"Bearer ll_{'0' * 32}_{'0' * 43}"}
 # When everything that was there before the load has happened (Unix ms).

@@ -1,7 +1,9 @@
 """What 100,000 waiting deliveries cost everybody else: apply to receipt, with and without them.
 
-Two servers with a database each, alike but for the backlog. They are measured in turn, a slice each, so that
-whatever else the machine does falls on both; the one that is not measured is stopped (SIGSTOP) meanwhile.
+Three servers with a database each, alike but for the backlog of the third. They are measured in turn, a slice
+each, so that whatever else the machine does falls on all; those that are not measured are stopped (SIGSTOP)
+meanwhile. The second is the control: nothing tells it from the first, so its ratio says how far such a number
+moves by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from chaos.caller import Caller
+from chaos.slow import slow_receivers
 from harness import Desk, Server
 from leadline.clock import Clock
 from leadline.ids import new_id
@@ -32,23 +35,21 @@ from postgres import start_postgres
 BACKLOG = 100_000
 OTHER_ENDPOINTS = 4
 BUSY_ENDPOINTS = 20
-# Not all alike: answers that come in step make bursts that no real receivers make.
-BUSY_ANSWER_SECONDS = (0.5, 1.5)
+SCENARIOS = ("one dead endpoint", "one busy workspace")
 SLICE_SECONDS = 4.0
 WARM_UP_SECONDS = 1.0
-APPLIES_PER_SECOND = 25.0
+APPLIES_PER_SECOND = 40.0
 RECEIPT_SECONDS_MAX = 20.0
 _CHUNK = 5_000
 
 
 class Inbox:
-    """Receivers by path: `/good/…` answers at once, `/busy/…` after about a second, `/dead` never."""
+    """Receivers that answer at once and know when what arrived."""
 
     def __init__(self) -> None:
         self.port = 0
         self._arrivals: dict[str, asyncio.Future[float]] = {}
         self._early: dict[str, float] = {}
-        self._chance = random.Random(0)  # noqa: S311 - reproducible on purpose
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -83,13 +84,7 @@ class Inbox:
         headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
         fields = {name.lower(): value for name, value in headers.items()}
         await reader.readexactly(int(fields["content-length"]))
-        path = head.split(" ", 2)[1]
-        if path.startswith("/good"):
-            self._note(fields["webhook-id"])
-        elif path.startswith("/dead"):
-            await asyncio.sleep(3600)
-        else:
-            await asyncio.sleep(self._chance.uniform(*BUSY_ANSWER_SECONDS))
+        self._note(fields["webhook-id"])
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
 
@@ -122,7 +117,7 @@ def measure(engine: str, seconds: float) -> str:
     """Both questions of fairness on one engine, as a table; `seconds` is how long each is measured."""
     with tempfile.TemporaryDirectory(prefix="leadline-fairness-") as folder, _databases(engine) as make:
         lines = [f"engine {engine}, {BACKLOG} deliveries waiting, {APPLIES_PER_SECOND:g} applies a second"]
-        for scenario in ("one dead endpoint", "one busy workspace"):
+        for scenario in SCENARIOS:
             place = Path(folder) / scenario.replace(" ", "-")
             place.mkdir()
             lines += asyncio.run(_measure(scenario, make, place, seconds))
@@ -141,10 +136,12 @@ def _databases(engine: str) -> Iterator[Callable[[Path, str], str]]:
 
 async def _measure(scenario: str, make: Callable[[Path, str], str], place: Path, seconds: float) -> list[str]:
     inbox = Inbox()
-    async with inbox.listening():
-        arms = [await _make_arm(name, make(place, name), place, inbox) for name in ("without", "with")]
+    async with inbox.listening(), slow_receivers() as slow_port:
+        arms = [
+            await _make_arm(name, make(place, name), place, inbox) for name in ("without", "again", "with")
+        ]
         try:
-            await _fill(scenario, arms[1], inbox)
+            await _fill(scenario, arms[2], slow_port)
             await _take_turns(arms, inbox, seconds)
         finally:
             for arm in arms:
@@ -166,7 +163,7 @@ async def _make_arm(name: str, database_url: str, place: Path, inbox: Inbox) -> 
     return Arm(name, server, desk, outcome_ids)
 
 
-async def _fill(scenario: str, arm: Arm, inbox: Inbox) -> None:
+async def _fill(scenario: str, arm: Arm, slow_port: int) -> None:
     """Put the backlog into the database, all of it due now."""
     if scenario == "one dead endpoint":
         desk, paths = arm.desk, ["dead"]
@@ -175,9 +172,10 @@ async def _fill(scenario: str, arm: Arm, inbox: Inbox) -> None:
         paths = [f"busy/{number}" for number in range(BUSY_ENDPOINTS)]
     endpoint_ids = {}
     for path in paths:
-        await asyncio.to_thread(desk.action, inbox.url(path))
-        endpoint = await asyncio.to_thread(desk.endpoint_of, inbox.url(path))
-        endpoint_ids[inbox.url(path)] = endpoint["endpoint_id"]
+        url = f"http://127.0.0.1:{slow_port}/{path}"
+        await asyncio.to_thread(desk.action, url)
+        endpoint = await asyncio.to_thread(desk.endpoint_of, url)
+        endpoint_ids[url] = endpoint["endpoint_id"]
     # One process to an SQLite file; and PostgreSQL need not send while it is being filled.
     await asyncio.to_thread(arm.server.stop)
     async with opened(Settings(database_url=arm.server.database_url), migrated=False) as database:
@@ -224,7 +222,7 @@ async def _take_turns(arms: Sequence[Arm], inbox: Inbox, seconds: float) -> None
     for arm in arms:
         arm.freeze()
     numbers = itertools.count(5_550_000)
-    for _ in range(max(1, round(seconds / (2 * SLICE_SECONDS)))):
+    for _ in range(max(1, round(seconds / (len(arms) * SLICE_SECONDS)))):
         for arm in arms:
             arm.thaw()
             await asyncio.sleep(WARM_UP_SECONDS)
@@ -255,13 +253,18 @@ async def _latency(caller: Caller, inbox: Inbox, outcome_id: str, number: int) -
     return await inbox.arrival(answer.json["applied"]["delivery_id"]) - started_at
 
 
-def _lines(scenario: str, without: Arm, loaded: Arm) -> list[str]:
+def _lines(scenario: str, without: Arm, again: Arm, loaded: Arm) -> list[str]:
     lines = []
     for name, share in (("p50", 0.5), ("p99", 0.99)):
-        calm_ms, loaded_ms = (1000 * _quantile(arm.seconds, share) for arm in (without, loaded))
+        calm_ms, again_ms, loaded_ms = (
+            1000 * _quantile(arm.seconds, share) for arm in (without, again, loaded)
+        )
+        # Both calm arms together are what the loaded one is measured by.
+        both_ms = 1000 * _quantile([*without.seconds, *again.seconds], share)
         lines.append(
-            f"{scenario:20} {name}: {calm_ms:7.1f} ms without, {loaded_ms:7.1f} ms with,"
-            f" ratio {loaded_ms / calm_ms:5.2f}  ({len(loaded.seconds)} samples each)"
+            f"{scenario:20} {name}: {both_ms:7.1f} ms without, {loaded_ms:7.1f} ms with,"
+            f" ratio {loaded_ms / both_ms:5.2f}; control {again_ms / calm_ms:5.2f}"
+            f"  ({len(loaded.seconds)} samples each)"
         )
     return lines
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -72,6 +74,29 @@ def small_disk(directory: Path) -> Iterator[Disk]:
     finally:
         if mounted:
             subprocess.run([_umount(), "--lazy", str(place)], check=False, capture_output=True)
+
+
+def put_database_on(disk: Disk, database_url: str, maintenance_url: str) -> None:
+    """Move a database of a PostgreSQL of our own, an empty one, onto a disk: its tables, not the log of the cluster.
+
+    A cluster that cannot write its log crashes, which is a fault of its own; one that cannot write a table refuses.
+    """
+    place = disk.directory / "tables"
+    place.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        # PostgreSQL refuses to be root; as `nobody` (tests/postgres.py) it must find its way in here.
+        shutil.chown(place, "nobody")
+        disk.directory.parent.chmod(0o711)
+    asyncio.run(_move(urlsplit(database_url).path[1:], place, maintenance_url))
+
+
+async def _move(name: str, place: Path, maintenance_url: str) -> None:
+    connection = await asyncpg.connect(maintenance_url)
+    try:
+        await connection.execute(f"CREATE TABLESPACE small LOCATION '{place}'")
+        await connection.execute(f'ALTER DATABASE "{name}" SET TABLESPACE small')
+    finally:
+        await connection.close()
 
 
 def _mount(place: Path) -> bool:
@@ -139,6 +164,8 @@ class Faults:
         return True
 
     async def _fill(self, _injection: Injection) -> bool:
+        if self._postgres is not None and not self._disk.is_real:
+            return False  # SQLite can be told that its disk is full, PostgreSQL cannot
         try:
             await asyncio.to_thread(self._disk.fill)
             await asyncio.sleep(DISK_FULL_SECONDS)

@@ -90,7 +90,7 @@ ROLES: Mapping[str, Sequence[str]] = {"sqlite": ("serve",), "postgresql": ("serv
 _DATABASE_FAULTS = (Fault.DATABASE_CRASH, Fault.DATABASE_RESTART, Fault.DATABASE_CUT)
 FAULTS: Mapping[str, Sequence[Fault]] = {
     "sqlite": (Fault.KILL, Fault.STOP, Fault.CLOCK_JUMP, Fault.DISK_FULL),
-    "postgresql": (Fault.KILL, Fault.STOP, Fault.CLOCK_JUMP, *_DATABASE_FAULTS),
+    "postgresql": (Fault.KILL, Fault.STOP, Fault.CLOCK_JUMP, Fault.DISK_FULL, *_DATABASE_FAULTS),
 }
 PERIOD_SECONDS_MAX = 40.0
 PASSINGS_MAX = 5

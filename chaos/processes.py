@@ -49,6 +49,7 @@ class Victim:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._cause: str | None = None
+        self._is_told_to_stop = False
         self._over = False
         self._log_starts_at = 0
 
@@ -65,13 +66,18 @@ class Victim:
         return self._signal(signal.SIGKILL, cause)
 
     def terminate(self, cause: str) -> bool:
-        """SIGTERM, now: it must finish what it does and exit with 0. False when it does not run yet."""
-        return self._is_ready() and self._signal(signal.SIGTERM, cause)
+        """SIGTERM, now: it must finish what it does and exit with 0. False when it does not run yet, or has been told.
+
+        A second one may find it past its last line, where Python no longer listens.
+        """
+        if self._is_told_to_stop or not self._is_ready():
+            return False
+        return self._signal(signal.SIGTERM, cause)
 
     async def stop(self) -> None:
         """SIGTERM for good; a complaint when it does not end with 0 in time."""
         self._over = True
-        if self._process is not None and self._process.returncode is None:
+        if not self._is_told_to_stop:
             self._signal(signal.SIGTERM, "end of the run")
         assert self._keeper is not None
         try:
@@ -97,6 +103,7 @@ class Victim:
         if self._process is None or self._process.returncode is not None:
             return False
         self._cause = cause
+        self._is_told_to_stop |= number is signal.SIGTERM
         if number is signal.SIGKILL:
             self.kills.append(Kill(sender_name(self.name, self.life), cause, time.time()))
         with contextlib.suppress(ProcessLookupError):
@@ -112,7 +119,7 @@ class Victim:
 
     async def _live(self) -> None:
         """One life, from its orders to its end."""
-        self._cause, self.base_url = None, None
+        self._cause, self.base_url, self._is_told_to_stop = None, None, False
         point = self._points.pop(0) if self._points else None
         self._ready_path.unlink(missing_ok=True)
         self._log_starts_at = self.log_path.stat().st_size if self.log_path.exists() else 0

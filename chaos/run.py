@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from chaos.audit import Evidence, StoredApplied, StoredDelivery, Verdict, audit
 from chaos.caller import Caller, NeverAnswered
-from chaos.faults import Disk, Faults, Postgres, small_disk
+from chaos.faults import Disk, Faults, Postgres, put_database_on, small_disk
 from chaos.load import Ledger, Load
 from chaos.plan import Plan, make_plan
 from chaos.processes import Common, Victim, base_urls, kills_of, process_environment
@@ -28,7 +29,7 @@ from leadline.settings import Settings
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
 from leadline.wiring import Provisioned, opened, provision_workspace
-from postgres import start_postgres
+from postgres import URL_VARIABLE, start_postgres
 
 LEASE_SECONDS = 15
 SETTLE_SECONDS_MAX = 120.0
@@ -117,7 +118,10 @@ def _database(engine: str, disk: Disk) -> Iterator[tuple[str, Postgres | None]]:
         yield f"sqlite:///{disk.directory / 'chaos.db'}", None
         return
     with start_postgres() as cluster:
-        yield cluster.create_database("chaos"), cluster
+        database_url = cluster.create_database("chaos")
+        if disk.is_real and not os.environ.get(URL_VARIABLE):
+            put_database_on(disk, database_url, cluster.url)
+        yield database_url, cluster
 
 
 async def _run(scene: _Scene) -> Report:

@@ -19,6 +19,10 @@ HEAD = (
     "after cancel",
     "verdict",
 )
+NO_DISK = {
+    "sqlite": "SQLite was told that the disk is full (max_page_count).",
+    "postgresql": "its disk was never full.",
+}
 BREACHES_SHOWN_MAX = 20
 Cells = Sequence[str]
 
@@ -27,10 +31,8 @@ def render(report: Report) -> str:
     """The whole report as text: a table, the totals, and every breach."""
     rows = [*_receiver_rows(report), *_process_rows(report), _total(report)]
     lines = [_title(report), "", *_aligned([HEAD, *rows]), "", _summary(report)]
-    if not report.disk_is_real and Fault.DISK_FULL in FAULTS[report.plan.engine]:
-        lines.append("No tmpfs could be mounted: SQLite was told that the disk is full (max_page_count).")
-    if report.plan.engine == "postgresql":
-        lines.append("A full disk is not part of a run on PostgreSQL.")
+    if not report.disk_is_real:
+        lines.append(f"No tmpfs could be mounted: {NO_DISK[report.plan.engine]}")
     breaches = report.verdict.breaches
     lines += [f"BREACH: {text}" for text in breaches[:BREACHES_SHOWN_MAX]]
     if len(breaches) > BREACHES_SHOWN_MAX:

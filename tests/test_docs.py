@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -57,3 +59,31 @@ def test_bounds_in_the_reference_are_those_of_the_code(name: str) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_route_is_documented_and_no_other() -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "write_routes.py"), "--check"]
+    checked = subprocess.run(script, capture_output=True, text=True, check=False, timeout=60)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    seen: set[Path] = set()
+    waiting = [DOCS / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in seen or page.suffix != ".md":
+            continue
+        seen.add(page)
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            found = (page.parent / target).resolve()
+            waiting += [found] if found.is_file() else sorted(found.glob("*.md"))
+    assert set(DOCS.rglob("*.md")) <= seen
+
+
+@pytest.mark.parametrize(
+    "page", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=lambda page: page.name
+)
+def test_a_test_that_a_page_names_is_there(page: Path) -> None:
+    for named in re.findall(r"`((?:tests|src|scripts|chaos|deploy)/[\w./-]+)`", page.read_text()):
+        assert (ROOT / named).exists(), f"{page.name} names {named}"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leadline.settings import PREFIX, InvalidSetting, Settings, load_settings
+from leadline.settings import PREFIX, SECRETS, InvalidSetting, Settings, load_settings
 
 NAMES = [field.name for field in fields(Settings)]
 # For each setting, three values that it can have, none of them the default.
@@ -17,12 +17,16 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "database_url": ("sqlite:///a.db", "sqlite:///b.db", "sqlite:///c.db"),
     "host": ("127.0.0.2", "127.0.0.3", "::1"),
     "port": (1, 2, 3),
+    "worker_port": (1, 2, 3),
+    "public_url": ("https://a.example.com", "https://b.example.com", "http://c.example.com:8443"),
     "webhook_allow_cidrs": ("10.0.0.0/8", "fd00::/8", "192.168.0.0/16"),
     "webhook_require_https": (True, True, True),
     "webhook_retry_schedule": ("1", "2", "3"),
     "webhook_timeout_seconds": (1.5, 2.0, 30.0),
     "log_format": ("json", "json", "json"),
     "log_level": ("debug", "warning", "error"),
+    "webhook_traceparent": (True, True, True),
+    "log_requests": (True, True, True),
     "metrics_token": ("a", "b", "c"),
     "rate_limit_per_minute": (1, 2, 3),
     "idempotency_days": (1.0, 2.0, 3.5),
@@ -36,6 +40,8 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
 }
 BAD_TEXT: dict[str, tuple[str, ...]] = {
     "port": ("-1", "65536", "http", "80.5", "true", "[]"),
+    "worker_port": ("-1", "65536", "http"),
+    "public_url": ("calls.example.com", "ftp://a.example.com", "https://"),
     "webhook_require_https": ("maybe", "2"),
     "webhook_timeout_seconds": ("0.9", "31", "nan", "inf", "soon"),
     "log_format": ("xml", "JSON"),
@@ -45,6 +51,8 @@ BAD_TEXT: dict[str, tuple[str, ...]] = {
     "events_kept_hours": ("0.5", "9999", "nan"),
     "database_connections": ("1", "1001", "ten"),
     "shutdown_seconds": ("-1", "601", "nan"),
+    "log_requests": ("all",),
+    "webhook_traceparent": ("00-1",),
     "dev": ("perhaps",),
 }
 
@@ -87,7 +95,7 @@ def test_a_flag_outweighs_a_variable_a_variable_the_file_and_the_file_the_defaul
     assert getattr(load_settings({name: None}, environ=environ, file=file), name) == in_variable
 
 
-@pytest.mark.parametrize("name", ["webhook_require_https", "dev"])
+@pytest.mark.parametrize("name", ["webhook_require_https", "webhook_traceparent", "log_requests", "dev"])
 @pytest.mark.parametrize("text", ["false", "0", "no", "off", "FALSE"])
 def test_a_truth_can_be_taken_back(name: str, text: str, empty_directory: Path) -> None:
     file = toml_file(empty_directory, f"{name} = true")
@@ -166,6 +174,29 @@ def test_any_text_is_a_setting_or_is_refused_as_one(name: str, text: str) -> Non
     else:
         value = getattr(settings, name)
         assert not isinstance(value, float) or math.isfinite(value)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_come_from_a_file_of_its_own(name: str, empty_directory: Path) -> None:
+    file = empty_directory / "secret"
+    file.write_text(" from-a-file\n")
+    environ = {f"{PREFIX}{name.upper()}_FILE": str(file)}
+    assert getattr(load_settings({}, environ=environ), name) == "from-a-file"
+    assert getattr(load_settings({name: "flag"}, environ=environ), name) == "flag"
+    with pytest.raises(InvalidSetting, match=f"{name} is given twice"):
+        load_settings({}, environ=environ | {PREFIX + name.upper(): "variable"})
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe", b"x" * 70_000])
+def test_a_secret_file_that_cannot_be_is_refused_without_its_content(
+    content: bytes | None, empty_directory: Path
+) -> None:
+    file = empty_directory / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InvalidSetting, match="secret_key") as refused:
+        load_settings({}, environ={"LEADLINE_SECRET_KEY_FILE": str(file)})
+    assert "xxx" not in str(refused.value)
 
 
 def test_settings_do_not_change() -> None:

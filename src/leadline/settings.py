@@ -1,4 +1,7 @@
-"""Settings: flags first, then `LEADLINE_…` variables, then a TOML file (contract § 10)."""
+"""Settings: flags first, then `LEADLINE_…` variables, then a TOML file (contract § 10).
+
+A secret may be in a file of its own instead, which `LEADLINE_…_FILE` names, as container runtimes hand them out.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ from urllib.parse import urlsplit
 PREFIX = "LEADLINE_"
 CONFIG_VARIABLE = "LEADLINE_CONFIG"
 DEFAULT_FILE = "leadline.toml"
+FILE_SUFFIX = "_FILE"
+# What a file that only we can read may hold instead of the environment: LEADLINE_SECRET_KEY_FILE, say.
+SECRETS = ("database_url", "metrics_token", "secret_key")
+SECRET_BYTES_MAX = 64 * 1024
 
 
 class InvalidSetting(ValueError):
@@ -27,12 +34,15 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     public_url: str = ""
+    worker_port: int = 0
     webhook_allow_cidrs: str = ""
     webhook_require_https: bool = False
     webhook_retry_schedule: str = ""
     webhook_timeout_seconds: float = 15.0
+    webhook_traceparent: bool = False
     log_format: str = "text"
     log_level: str = "info"
+    log_requests: bool = False
     metrics_token: str = ""
     secret_key: str = ""
     rate_limit_per_minute: int = 0
@@ -47,6 +57,7 @@ class Settings:
     def __post_init__(self) -> None:
         _check(0 <= self.port <= 65535, "port", "must be 0-65535")
         _check(_is_public_url(self.public_url), "public_url", "must be like https://calls.example.com")
+        _check(0 <= self.worker_port <= 65535, "worker_port", "must be 0-65535")
         _check(1 <= self.webhook_timeout_seconds <= 30, "webhook_timeout_seconds", "must be 1-30")
         _check(self.log_format in ("text", "json"), "log_format", "must be text or json")
         _check(
@@ -96,7 +107,23 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
         text = environ.get(PREFIX + name.upper())
         if text is not None and text.strip():
             found[name] = reader(name, text.strip())
+    for name in SECRETS:
+        file = environ.get(PREFIX + name.upper() + FILE_SUFFIX, "").strip()
+        if file:
+            _check(name not in found, name, f"is given twice: by its variable and by {FILE_SUFFIX}")
+            found[name] = _secret_in(name, Path(file))
     return found
+
+
+def _secret_in(name: str, path: Path) -> str:
+    """What the file holds, without white space around it. Raises InvalidSetting, which never tells the content."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(SECRET_BYTES_MAX + 1).decode().strip()
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise InvalidSetting(f"{name}: {path} cannot be read: {type(wrong).__name__}") from None
+    _check(0 < len(text) <= SECRET_BYTES_MAX, name, f"cannot come from {path}: it is empty or far too long")
+    return text
 
 
 def _from_file(named: str | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from leadline import __version__
 from leadline.clock import Clock
@@ -20,8 +20,9 @@ from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.domain.outcomes import UrlRules
 from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
 from leadline.operations import maintenance
-from leadline.operations.delivering import Attempted, end_leases
+from leadline.operations.delivering import end_leases
 from leadline.operations.importing import running_imports, step_import
+from leadline.operations.record_attempts import Attempted
 from leadline.operations.replays import running_replays, step_replay
 from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
 from leadline.operations.workspaces import create_token, create_workspace
@@ -30,12 +31,16 @@ from leadline.store.database import Database, Tx
 from leadline.store.engines import Engine
 from leadline.store.migrating import engine_of, migrate, sqlite_path
 from leadline.store.vault import Vault
+from leadline.supervisor import Supervisor
+from leadline.tracing import Tracing, start_tracing
 
 if TYPE_CHECKING:
+    from leadline.delivery.sender import Sender
     from leadline.delivery.worker import Observer, Worker
     from leadline.web.auth import Authenticator
     from leadline.web.console.app import Console
     from leadline.web.metrics import Metrics
+    from leadline.web.pages import Pages
     from leadline.web.server import Server
     from leadline.web.streams import EventStreams
     from leadline.web.table import Context
@@ -227,6 +232,7 @@ class Runtime:
         self.server: Server | None = None
         self._streams: EventStreams | None = None
         self._authenticator: Authenticator | None = None
+        self._tracing: Tracing | None = None
 
     async def start(self) -> None:
         """Migrate, open, deliver and serve. When it fails, what was opened is closed again."""
@@ -243,6 +249,9 @@ class Runtime:
     async def _start(self) -> None:
         from leadline.web.metrics import Metrics
 
+        self._tracing = start_tracing(__version__)
+        if self._tracing is not None:
+            self._closers.append(self._tracing.close)
         if engine_of(self.settings.database_url) is Engine.SQLITE:
             Path(sqlite_path(self.settings.database_url)).parent.mkdir(parents=True, exist_ok=True)
         await migrate(self.settings.database_url)
@@ -258,6 +267,8 @@ class Runtime:
         await self._sender.start()
         if self._web:
             await self._start_web()
+        elif self.settings.worker_port:
+            await self._start_status()
         await self.worker.start()
         self._tasks = [
             asyncio.create_task(self._repeat(self._time_out_wrap_ups), name="leadline-timeouts"),
@@ -268,24 +279,31 @@ class Runtime:
         ]
 
     def _make_worker(self, metrics: Metrics) -> Worker:
-        from leadline.delivery.sender import Sender
         from leadline.delivery.worker import Worker, WorkerSettings
 
-        self._sender = Sender(policy=self.policy, user_agent=f"Leadline/{__version__}")
+        self._sender = self._make_sender()
         sending = WorkerSettings(
             waits_seconds=self.waits_seconds, timeout_seconds=self.settings.webhook_timeout_seconds
         )
         return Worker(self.database, self._sender, sending, self.clock, _observer(metrics, self.clock))
 
+    def _make_sender(self) -> Sender:
+        from leadline.delivery.sender import Sender
+
+        user_agent = f"Leadline/{__version__}"
+        if self._tracing is None:
+            return Sender(policy=self.policy, user_agent=user_agent)
+        from leadline.delivery.tracing import TracedSender
+
+        propagating = self.settings.webhook_traceparent
+        return TracedSender(
+            self._tracing.tracer, propagating=propagating, policy=self.policy, user_agent=user_agent
+        )
+
     async def _start_web(self) -> None:
         from leadline.web.api import OPERATIONS
         from leadline.web.app import Api
         from leadline.web.auth import Authenticator
-        from leadline.web.docs_page import docs_page
-        from leadline.web.edge import guarded
-        from leadline.web.openapi import document
-        from leadline.web.pages import Pages
-        from leadline.web.server import Server
         from leadline.web.streams import EventStreams
         from leadline.web.table import Context
 
@@ -297,30 +315,54 @@ class Runtime:
             self.url_rules,
             webhook_timeout_seconds=round(settings.webhook_timeout_seconds),
         )
+        api = Api(
+            OPERATIONS,
+            database=self._request_database(),
+            authenticator=self._authenticator,
+            context=context,
+            keys_kept_ms=int(settings.idempotency_days * 86_400_000),
+            pages=self._pages().by_path(),
+            stream=self._streams.serve,
+            console=self._make_console(context),
+        )
+        await self._listen(api, settings.port)
+
+    async def _start_status(self) -> None:
+        """A worker's own port: health and metrics, nothing else."""
+        from leadline.web.status import StatusApp
+
+        await self._listen(StatusApp(self._pages().by_path()), self.settings.worker_port)
+
+    def _pages(self) -> Pages:
+        from leadline.web.api import OPERATIONS
+        from leadline.web.docs_page import docs_page
+        from leadline.web.openapi import document
+        from leadline.web.pages import Pages
+
         described = functools.cache(lambda: document(OPERATIONS, version=__version__))
-        pages = Pages(
+        return Pages(
             database=self.database,
             clock=self.clock,
             metrics=self.metrics,
-            metrics_token=settings.metrics_token,
+            metrics_token=self.settings.metrics_token,
             health=self.health,
             document=described,
             docs_page=functools.cache(lambda: docs_page(described())),
         )
-        api = Api(
-            OPERATIONS,
-            database=self.database,
-            authenticator=self._authenticator,
-            context=context,
-            keys_kept_ms=int(settings.idempotency_days * 86_400_000),
-            metrics=self.metrics,
-            pages=pages.by_path(),
-            stream=self._streams.serve,
-            console=self._make_console(context),
-        )
-        self.server = Server(
-            guarded(api), host=settings.host, port=settings.port, grace_seconds=settings.shutdown_seconds
-        )
+
+    async def _listen(self, app: Any, port: int) -> None:
+        """Serve an ASGI application, guarded, counted and, when it is asked for, traced."""
+        from leadline.web.accounts import RequestAccounts
+        from leadline.web.edge import guarded
+        from leadline.web.server import Server
+
+        served = guarded(app, answered=RequestAccounts(self.metrics).answered)
+        if self._tracing is not None:
+            from leadline.web.tracing import traced
+
+            served = traced(served, self._tracing.tracer)
+        grace_seconds = self.settings.shutdown_seconds
+        self.server = Server(served, host=self.settings.host, port=port, grace_seconds=grace_seconds)
         await self.server.start()
 
     def _make_console(self, context: Context) -> Console:
@@ -342,6 +384,13 @@ class Runtime:
             public_url=self.settings.public_url,
             stream=LiveStream(self.database, self._streams).serve,
         )
+
+    def _request_database(self) -> Database:
+        if self._tracing is None:
+            return self.database
+        from leadline.web.tracing import traced_database
+
+        return traced_database(self.database, self._tracing.tracer)
 
     async def stop(self) -> None:
         """Stop taking work, finish what is running, give leases back, close."""
@@ -508,7 +557,8 @@ async def run_until_stopped(runtime: Runtime, started: Callable[[Runtime], Await
     await runtime.start()
     try:
         await started(runtime)
-        await _first_of(stopping, runtime.failed)
+        async with Supervisor().watching():
+            await _first_of(stopping, runtime.failed)
         log.info("stopping")
     finally:
         await runtime.stop()

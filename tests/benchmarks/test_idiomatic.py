@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from benchmarks.applying import NOWHERE
-from benchmarks.scene import Scene, make_scene
+from benchmarks.scene import NOWHERE, Scene, make_scene
 
 from benchmarks import servers
 from leadline.store import tables

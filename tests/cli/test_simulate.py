@@ -61,14 +61,14 @@ def test_the_token_may_come_from_the_flag_or_the_variable(dev_server: Server) ->
 
 def test_a_wrong_token_is_an_error_in_words(dev_server: Server) -> None:
     wrong = f"ll_{unknown_id().replace('-', '')}_{'x' * 43}"
-    assert_refused_in_words(simulate(dev_server, "--token", wrong), 1, "refuses the token of --token")
+    assert_refused_in_words(simulate(dev_server, "--token", wrong), 4, "unauthorized", "--token")
 
 
 def test_no_server_is_an_error_in_words(dev_server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     flags = ("simulate", "--url", f"http://127.0.0.1:{port}")
-    assert_refused_in_words(leadline(dev_server.directory, *flags), 1, "there is no Leadline at")
+    assert_refused_in_words(leadline(dev_server.directory, *flags), 6, "leadline serve")
 
 
 @pytest.mark.parametrize(

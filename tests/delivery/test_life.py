@@ -36,19 +36,13 @@ from leadline.ids import new_id
 from leadline.operations import replays
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
+from leadline.operations.claim_deliveries import ClaimRequest, claim_deliveries, find_claimable
 from leadline.operations.contacts import erase_contact
 from leadline.operations.deliveries import cancel_delivery, retry_delivery
-from leadline.operations.delivering import (
-    Attempted,
-    ClaimRequest,
-    claim_deliveries,
-    give_back,
-    record_attempts,
-    release,
-    renew_leases,
-)
+from leadline.operations.delivering import give_back, release, renew_leases
 from leadline.operations.endpoints import change_endpoint
 from leadline.operations.outcomes import define_outcome
+from leadline.operations.record_attempts import Attempted, record_attempts
 from leadline.operations.workspaces import create_workspace
 from leadline.store import deliveries as store
 from leadline.store.database import Database, Tx
@@ -81,6 +75,10 @@ _ENDPOINT = Statement(
 )
 _LET_PASS = Statement(
     "UPDATE deliveries SET due_at = due_at - :ms WHERE workspace_id = :workspace_id AND due_at IS NOT NULL",
+    register=False,
+)
+_EXPIRE = Statement(
+    "UPDATE deliveries SET due_at = due_at - :ms WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id",
     register=False,
 )
 _LET_PASS_AT_ENDPOINTS = Statement(
@@ -274,13 +272,16 @@ class Life(RuleBasedStateMachine):
 
     # What workers do
 
-    @rule(limit=st.integers(1, 5))
-    def claim(self, limit: int) -> None:
+    @rule(limit=st.integers(1, 5), looks_first=st.booleans())
+    def claim(self, limit: int, looks_first: bool = True) -> None:
+        """One that has not looked has looked long ago: it must find the same."""
         before, endpoint = self.see(), self.endpoint()
         _, state, max_concurrency, failures = endpoint
         in_flight = sum(each.in_flight for each in before.values())
         request = ClaimRequest(new_id(), LEASE_MS, ATTEMPTS_MAX, limit)
-        claim = self.write(lambda tx: claim_deliveries(tx, self.workspace_id, request))
+        prospect = self.loop.run(self.database.read(lambda tx: find_claimable(tx, self.workspace_id)))
+        endpoint_ids = prospect.endpoint_ids if looks_first else [self.endpoint_id]
+        claim = self.write(lambda tx: claim_deliveries(tx, self.workspace_id, endpoint_ids, request))
         room = max(0, (1 if failures >= BREAKER_FAILURES else max_concurrency) - in_flight)
         assert len(claim.deliveries) <= min(limit, room if state == "active" else 0)
         after = self.see()
@@ -374,12 +375,16 @@ class Life(RuleBasedStateMachine):
         held = data.draw(st.sampled_from(self.held))
         delivery_id = held.delivery.delivery_id
         before = self.see()[delivery_id]
-        self.write(lambda tx: renew_leases(tx, self.workspace_id, [delivery_id], held.lease_id, LEASE_MS))
+        self.renew_held(held)
         after = self.see()[delivery_id]
         if before.lease_id != held.lease_id:
             assert after.row() == before.row()
         else:
             assert after.in_flight
+
+    def renew_held(self, held: Held) -> None:
+        delivery_ids = [held.delivery.delivery_id]
+        self.write(lambda tx: renew_leases(tx, self.workspace_id, delivery_ids, held.lease_id, LEASE_MS))
 
     # Replays
 
@@ -473,9 +478,22 @@ class Life(RuleBasedStateMachine):
         view = self.loop.run(self.database.read(read))
         assert (view.state, view.matched, view.requeued) == (job.state, job.matched, job.requeued)
 
-    def record_all(self) -> None:
-        attempts = [self.attempted(held, "ok") for held in self.held]
+    def record_all(self, result: str = "ok") -> None:
+        self.record_together([(held, result) for held in self.held])
+        self.held.clear()
+
+    def record_together(self, results: list[tuple[Held, str]]) -> None:
+        attempts = [self.attempted(held, result) for held, result in results]
         self.write(lambda tx: record_attempts(tx, self.workspace_id, attempts, WAITS_SECONDS))
+
+    def expire(self, held: Held) -> None:
+        """The lease of one delivery runs out."""
+
+        async def do(tx: Tx) -> None:
+            values = {"workspace_id": self.workspace_id, "delivery_id": held.delivery.delivery_id}
+            await tx.run(_EXPIRE, **values, ms=2 * LEASE_MS)
+
+        self.write(do)
 
     def teardown(self) -> None:
         """With a receiver that takes everything, every life ends; nothing is stuck, whatever happened before."""
@@ -561,6 +579,64 @@ def test_a_claim_takes_no_more_than_its_limit_however_postgresql_plans_it(
             life.apply()
         life.claim(limit=3)
         assert len(life.held) == 3
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def life(
+    request: pytest.FixtureRequest, loop: asyncio.Runner, make_database: Callable[[str], str]
+) -> Iterator[Life]:
+    """A life to be led by hand."""
+    with machine_on(loop, make_database(request.param)) as machine:
+        life = machine()
+        life.begin(max_concurrency=4)
+        yield life
+
+
+def test_an_endpoint_that_keeps_failing_is_probed_by_one_attempt_though_many_wait(life: Life) -> None:
+    for _ in range(6):
+        life.apply()
+    life.claim(limit=BREAKER_FAILURES)
+    life.record_all("refused")
+    life.let_pass(400_000)
+    life.claim(limit=5, looks_first=False)
+    assert len(life.held) == 1
+    life.claim(limit=5, looks_first=False)
+    assert len(life.held) == 1, "the probe is under way"
+
+
+def test_a_lease_that_was_lost_cannot_be_renewed(life: Life) -> None:
+    life.apply()
+    life.claim(limit=1)
+    (stale,) = life.held
+    life.let_pass(LEASE_MS + 1)
+    life.claim(limit=1)
+    before = life.see()[stale.delivery.delivery_id]
+    assert before.lease_id != stale.lease_id
+    life.renew_held(stale)
+    assert life.see()[stale.delivery.delivery_id].row() == before.row()
+
+
+def test_results_of_many_lives_are_recorded_together_as_if_each_were_alone(life: Life) -> None:
+    """A success, a failure, a stale lease and an erased person in one statement each."""
+    life.change(max_concurrency=4)
+    for _ in range(4):
+        life.apply()
+    life.claim(limit=4)
+    ok, refused, stale, erased = life.held
+    life.held.clear()
+    life.expire(stale)
+    life.claim(limit=1)
+    contact_id = life.see()[erased.delivery.delivery_id].contact_id
+    assert contact_id is not None
+    life.write(lambda tx: erase_contact(tx, life.workspace_id, contact_id))
+    before = life.see()
+    life.record_together([(ok, "ok"), (refused, "refused"), (stale, "ok"), (erased, "ok")])
+    after = life.see()
+    assert after[ok.delivery.delivery_id].state == DeliveryState.SUCCEEDED
+    assert_waits(before[refused.delivery.delivery_id], after[refused.delivery.delivery_id], "refused")
+    for untouched in (stale, erased):
+        assert after[untouched.delivery.delivery_id].row() == before[untouched.delivery.delivery_id].row()
+    assert {each.recorded for each in after.values()} == {1}
 
 
 async def plan_with_nested_loops(url: str) -> None:

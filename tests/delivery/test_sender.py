@@ -22,7 +22,7 @@ from delivery.receivers import (
     silent,
     trickling,
 )
-from leadline.delivery.guard import ANSWER_WIRE_BYTES_MAX
+from leadline.delivery.connections import ANSWER_WIRE_BYTES_MAX
 from leadline.delivery.sender import AttemptError, AttemptResult, Sender
 from leadline.domain.addresses import AddressPolicy
 

@@ -19,6 +19,7 @@ from leadline.domain.endpoints import (
     is_hopeless,
     probe_wait_ms,
     room,
+    share_out,
 )
 
 NOW = 1_781_935_984_000
@@ -183,3 +184,37 @@ def test_however_often_it_is_asked_a_bucket_gives_no_more_than_its_rate(
         taken += free
     flowed = sum(looks) * per_second / 1000
     assert taken <= max(1.0, per_second) + flowed + 1e-6
+
+
+@given(bucket=buckets, now_ms=times)
+def test_the_wait_for_a_token_is_as_long_as_it_takes_and_no_longer(bucket: Bucket, now_ms: int) -> None:
+    wait_ms = bucket.wait_ms(now_ms)
+    if wait_ms == 0:
+        assert bucket.filled(now_ms) >= 1
+    elif bucket.at_ms is None or bucket.at_ms <= now_ms:
+        assert bucket.filled(now_ms + wait_ms) >= 1 - 1e-6
+        assert bucket.filled(now_ms + max(0, wait_ms - 2)) < 1  # what it rounds by
+
+
+crowds = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(0, 20), max_size=12)
+
+
+@given(places=st.integers(0, 100), rooms=crowds, in_flight=crowds)
+def test_places_are_shared_out_to_the_last_and_to_nobody_beyond_his_room(
+    places: int, rooms: dict[str, int], in_flight: dict[str, int]
+) -> None:
+    given_out = share_out(places, rooms, in_flight)
+    assert sum(given_out.values()) == min(places, sum(rooms.values()))
+    assert all(1 <= count <= rooms[name] for name, count in given_out.items())
+
+
+@given(places=st.integers(0, 100), rooms=crowds, in_flight=crowds)
+def test_nobody_gets_a_place_while_another_who_wants_it_has_fewer(
+    places: int, rooms: dict[str, int], in_flight: dict[str, int]
+) -> None:
+    given_out = share_out(places, rooms, in_flight)
+    after = {name: in_flight.get(name, 0) + given_out.get(name, 0) for name in rooms}
+    for name in given_out:
+        for other, room_left in rooms.items():
+            if room_left > given_out.get(other, 0):
+                assert after[name] <= after[other] + 1

@@ -29,6 +29,7 @@ from harness import (
 )
 from leadline.cli.contact_files import mapped_columns
 from leadline.cli.failures import UsageError
+from leadline.wire.imports import ImportedColumn, ImportPreview
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "import-contacts.md"
 FILE = "phone,name\n+12125550101,Ada\n12,Bad\n"
@@ -192,9 +193,9 @@ def test_a_file_is_imported_and_exported_again(run: Callable[..., Any], desk: De
         (("none.csv",), 1, ("none.csv",)),
         (("empty.csv",), 1, ("empty",)),
         (("leads.csv", "--column", "Nope=name"), 2, ("'Nope'", "'phone'")),
-        (("leads.csv", "--column", "phone=-"), 1, ("phone_number",)),
+        (("leads.csv", "--column", "phone=-"), 2, ("phone_number",)),
         (("leads.csv", "--list", "Nowhere"), 1, ("'Nowhere'",)),
-        (("leads.csv", "--region", "XX"), 1, ("region",)),
+        (("leads.csv", "--region", "XX"), 2, ("region",)),
     ],
 )
 def test_what_cannot_be_imported_is_told_and_leaves_nothing_open(
@@ -213,11 +214,18 @@ def test_what_cannot_be_imported_is_told_and_leaves_nothing_open(
 
 
 def test_columns_of_the_command_line_take_the_place_of_suggestions() -> None:
-    preview = {
-        "header": ["phone", "mobile", "who"],
-        "column_count": 3,
-        "columns": [{"column": 0, "field": "phone_number"}, {"column": 2, "field": "name"}],
-    }
+    preview = ImportPreview(
+        encoding="utf-8",
+        delimiter=",",
+        has_header=True,
+        header=["phone", "mobile", "who"],
+        columns=[
+            ImportedColumn(column=0, field="phone_number", key=None, type=None),
+            ImportedColumn(column=2, field="name", key=None, type=None),
+        ],
+        column_count=3,
+        rows=[],
+    )
     assert mapped_columns(preview, ["Mobile=phone_number", "#3=attributes.a:b:boolean", "phone=-"]) == [
         {"column": 1, "field": "phone_number"},
         {"column": 2, "field": "attribute", "key": "a:b", "type": "boolean"},

@@ -122,7 +122,7 @@ def test_plans_and_configurations_are_json_for_programs(shell: Shell) -> None:
 def test_a_file_that_is_not_there_and_a_server_that_is_not_there_are_told(shell: Shell) -> None:
     assert_refused_in_words(shell.run("plan", "-f", "none.yaml"), 1, "none.yaml")
     done = leadline(shell.folder, "export", "--url", "http://127.0.0.1:9", "--token", "x")
-    assert_refused_in_words(done, 1, "no Leadline")
+    assert_refused_in_words(done, 6, "refused", "--url")
 
 
 def test_the_schema_takes_what_the_server_takes(tmp_path: Path) -> None:

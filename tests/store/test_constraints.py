@@ -36,7 +36,7 @@ GOOD: dict[str, Row] = {
                     "updated_at": NOW},
     "endpoints": {"endpoint_id": ENDPOINT, "webhook_url": URL, "url_hash": "u", "state": "active",
                   "max_concurrency": 10,
-                  "failures_in_a_row": 0, "succeeded_count": 0, "failed_count": 0, "created_at": NOW,
+                  "failures_in_a_row": 0, "created_at": NOW,
                   "updated_at": NOW},
     "endpoint_hours": {"endpoint_id": ENDPOINT, "hour": 1, "succeeded_count": 0, "failed_count": 0},
     "replays": {"replay_id": new_id(), "state": "running", "since": NOW, "until": NOW, "states": "[]", "matched": 1,

@@ -35,7 +35,6 @@ CROSS_WORKSPACE = {
     "deliveries._DRIFT": "doctor compares what was applied with what is to be sent",
     "contact_imports._RUNNING": "the server looks for jobs to go on with",
     "replays._RUNNING": "the worker looks for jobs to go on with",
-    "endpoints._NOW": "asks the clock and no table",
     "deliveries._END_LEASES": "SQLite alone, at start: no other worker can be alive",
     "calls._TIMED_OUT": "wrap-ups time out wherever they are, then one transaction each",
     "calls._NEXT_TIMEOUT": "how long until the next wrap-up times out",
@@ -217,9 +216,11 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
     ("name", "index"),
     [
         ("calls._APPLIED_TO", "sqlite_autoindex_applied_outcomes_2"),
-        ("deliveries._CLAIM", "ix_deliveries_due"),
+        ("deliveries._DUE", "ix_deliveries_due"),
         ("deliveries._WORKSPACES_DUE", "ix_deliveries_due"),
-        ("deliveries._ORPHANED", "ix_deliveries_leased"),
+        ("endpoints._IN_FLIGHT", "ix_deliveries_leased"),
+        ("endpoints._DUE", "ix_deliveries_leased"),
+        ("endpoints._DUE", "ix_deliveries_due"),
         ("deliveries._KEPT_TOO_LONG", "ix_deliveries_kept"),
         ("calls._TIMED_OUT", "ix_calls_wrap_up"),
         ("calls._NEXT_TIMEOUT", "ix_calls_wrap_up"),
@@ -241,7 +242,7 @@ def test_a_hot_statement_uses_the_index_made_for_it(name: str, index: str, sqlit
 
 @pytest.mark.parametrize(
     "name",
-    ["events._AFTER", "events._NEWEST", "smart_lists._MEMBERS", "deliveries._CLAIM", "idempotency._PRUNE"],
+    ["events._AFTER", "events._NEWEST", "smart_lists._MEMBERS", "deliveries._DUE", "idempotency._PRUNE"],
 )
 def test_an_ordered_statement_reads_in_the_order_of_its_index(name: str, sqlite_connection: Any) -> None:
     plan = plan_of(sqlite_connection, NAMED[name])

@@ -7,8 +7,16 @@ import sys
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 it could not be done, 2 it was not understood."""
-    from leadline.cli.commands import run
-
+    try:
+        from leadline.cli.commands import run
+    except ModuleNotFoundError as missing:
+        if (missing.name or "leadline").startswith("leadline"):
+            raise
+        # `pip install leadline` brings the client alone.
+        sys.exit(
+            f"leadline: the command needs the package {missing.name}, which is not installed:"
+            " pip install 'leadline[server]'"
+        )
     sys.exit(run(sys.argv[1:]))
 
 

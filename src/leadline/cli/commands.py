@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cyclopts
 from cyclopts import Parameter
 
 from leadline import __version__
-from leadline.cli import (
-    configuration_commands,
-    contact_commands,
-    token_commands,
-    user_commands,
-    workspace_commands,
-)
-from leadline.cli.failures import explain
+from leadline.cli import configuration_commands, token_commands, user_commands, workspace_commands
+from leadline.cli.connecting import Token, Url
+from leadline.cli.failures import INTERRUPTED, explain
 from leadline.cli.flags import AsJson, Config, DatabaseUrl
 from leadline.settings import load_settings
 
@@ -30,8 +26,24 @@ app = cyclopts.App(
 app.command(workspace_commands.app)
 app.command(token_commands.app)
 app.command(user_commands.app)
-app.command(contact_commands.app)
 configuration_commands.register(app)
+_MODULE_NAMES = {"list": "list_", "import": "import_"}
+# Loaded when they are used: they need the client.
+for _noun, _help in (
+    ("outcome", "What agents apply to calls: actions and dispositions."),
+    ("list", "Smart Lists and who is on them."),
+    ("contact", "People with phone numbers."),
+    ("import", "Imports of contacts, as the server keeps them."),
+    ("configuration", "Smart Lists and outcomes as one document, as the server takes it."),
+    ("call", "Calls, and applying outcomes to them."),
+    ("agent", "Agents, as calls have named them."),
+    ("delivery", "Webhooks on their way."),
+    ("replay", "Sending many deliveries again."),
+    ("endpoint", "The addresses that webhooks go to."),
+    ("event", "What has happened."),
+    ("secret", "The secret that signs webhooks."),
+):
+    app.command(f"leadline.cli.nouns:{_MODULE_NAMES.get(_noun, _noun)}", name=_noun, help=_help)
 
 Host = Annotated[str | None, Parameter(help="Address to listen on; 127.0.0.1 (LEADLINE_HOST).")]
 Port = Annotated[int | None, Parameter(help="Port to listen on; 8080, 0 for any (LEADLINE_PORT).")]
@@ -113,10 +125,131 @@ def simulate(
     play(settings, Play(url=url, token=token, calls=calls, agent_id=agent, speed=speed))
 
 
+@app.command
+def api(
+    method: Annotated[Literal["GET", "POST", "PATCH", "PUT", "DELETE"], Parameter(help="How to ask.")],
+    path: Annotated[str, Parameter(help="As in the reference; /phone-system may be left out.")],
+    /,
+    *,
+    data: Annotated[
+        str | None, Parameter(help="The JSON body; @FILE reads a file, - standard input.")
+    ] = None,
+    key: Annotated[
+        str | None, Parameter(name="--idempotency-key", help="A key of your own; else a fresh one.")
+    ] = None,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Make any request of the API and print the answer."""
+    from leadline.cli.live import api as call_api
+
+    call_api(url, token, method=method, path=path, data=data, key=key)
+
+
+@app.command
+def tail(
+    *,
+    types: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--type", help="Only events of this type; may be given more than once.", show_default=False
+        ),
+    ] = (),
+    after: Annotated[str | None, Parameter(help="Begin after the event with this id, not now.")] = None,
+    url: Url = None,
+    token: Token = None,
+    json_: AsJson = False,
+) -> None:
+    """Show events as they happen, until Ctrl-C; with --json a line of JSON for each."""
+    from leadline.cli.live import tail as follow
+
+    follow(url, token, types=types, after=after, as_json=json_)
+
+
+@app.command
+def listen(
+    *,
+    port: Annotated[int, Parameter(help="Port to listen on, on this machine only; 9000, 0 for any.")] = 9000,
+    secret: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="A webhook secret to verify with (LEADLINE_WEBHOOK_SECRET, several with spaces between them);"
+            " else those in the database of the settings.",
+            show_default=False,
+        ),
+    ] = (),
+    status: Annotated[int, Parameter(help="Answer what is verified with this; 503 shows retries.")] = 200,
+    database: DatabaseUrl = None,
+    config: Config = None,
+    json_: AsJson = False,
+) -> None:
+    """Receive webhooks on this machine, verify and show them, until Ctrl-C; with --json a line for each."""
+    from leadline.cli.live import listen as receive
+
+    settings = load_settings({"database_url": database}, file=config)
+    secrets = secret or tuple(os.environ.get("LEADLINE_WEBHOOK_SECRET", "").split())
+    receive(settings, port=port, secrets=secrets, status=status, as_json=json_)
+
+
+@app.command
+def backup(
+    file: Annotated[str, Parameter(help="Where to; a file that is not there yet.")],
+    /,
+    *,
+    database: DatabaseUrl = None,
+    config: Config = None,
+    json_: AsJson = False,
+) -> None:
+    """Copy the SQLite database, also while it is served, and check the copy."""
+    from leadline.cli.backups import back_up_database
+
+    back_up_database(load_settings({"database_url": database}, file=config), file, as_json=json_)
+
+
+@app.command
+def restore(
+    file: Annotated[str, Parameter(help="A file that `backup` has made.")],
+    /,
+    *,
+    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    database: DatabaseUrl = None,
+    config: Config = None,
+    json_: AsJson = False,
+) -> None:
+    """Put a backup in the place of the SQLite database; the one that was there is kept beside it."""
+    from leadline.cli.backups import restore_database
+
+    settings = load_settings({"database_url": database}, file=config)
+    restore_database(settings, file, confirmed=yes, as_json=json_)
+
+
+@app.command
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="The shell that it is for.")],
+    /,
+) -> None:
+    """Print a script by which a shell completes the commands: see the reference for where it goes."""
+    print(app.generate_completion(prog_name="leadline", shell=shell))
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit status. Expected errors are one line on standard error."""
     try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has enough, as `head` has. Nothing more may be written, not even at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
         status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except Exception as error:
         explained = explain(error)
         if explained is None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
 
-from leadline.cli.flags import AsJson, Config, DatabaseUrl
-from leadline.settings import load_settings
-
-if TYPE_CHECKING:
-    from leadline.cli.configuring import ConfigurationApi
+from leadline.cli.connecting import Token, Url, connect
+from leadline.cli.flags import AsJson
 
 File = Annotated[
     str,
@@ -24,27 +21,12 @@ File = Annotated[
 Prune = Annotated[
     bool, Parameter(help="Delete what the workspace has and the file has not, in the sections that it has.")
 ]
-Url = Annotated[str | None, Parameter(help="Where the server is; by the settings, http://127.0.0.1:8080.")]
-Token = Annotated[
-    str | None,
-    Parameter(help="A token of the workspace (LEADLINE_TOKEN); else the one that --dev kept."),
-]
 
 
 def register(app: cyclopts.App) -> None:
     """Add the commands."""
     for command in (plan, apply, export, schema):
         app.command(command)
-
-
-def _api(url: str | None, token: str | None, database: str | None, config: str | None) -> ConfigurationApi:
-    from leadline.cli.calling_api import Api, checked_url
-    from leadline.cli.configuring import ConfigurationApi
-    from leadline.cli.simulating import find_token, server_url
-
-    settings = load_settings({"database_url": database}, file=config)
-    found, source = find_token(settings, token)
-    return ConfigurationApi(Api(checked_url(url or server_url(settings)), found, source))
 
 
 def plan(
@@ -56,15 +38,14 @@ def plan(
     ] = False,
     url: Url = None,
     token: Token = None,
-    database: DatabaseUrl = None,
-    config: Config = None,
     json_: AsJson = False,
 ) -> int:
     """Show what applying a file of outcomes and Smart Lists would change; changes nothing."""
     from leadline.cli import configuring
 
-    api = _api(url, token, database, config)
-    return configuring.plan(api, file, prune=prune, as_json=json_, detailed_exit_status=detailed_exitcode)
+    with connect(url, token) as client:
+        api = configuring.ConfigurationApi(client)
+        return configuring.plan(api, file, prune=prune, as_json=json_, detailed_exit_status=detailed_exitcode)
 
 
 def apply(
@@ -74,14 +55,14 @@ def apply(
     yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
     url: Url = None,
     token: Token = None,
-    database: DatabaseUrl = None,
-    config: Config = None,
     json_: AsJson = False,
 ) -> None:
     """Make outcomes and Smart Lists what a file says, all of it or nothing."""
     from leadline.cli import configuring
 
-    configuring.apply(_api(url, token, database, config), file, prune=prune, yes=yes, as_json=json_)
+    with connect(url, token) as client:
+        api = configuring.ConfigurationApi(client)
+        configuring.apply(api, file, prune=prune, yes=yes, as_json=json_)
 
 
 def export(
@@ -95,14 +76,13 @@ def export(
     ] = None,
     url: Url = None,
     token: Token = None,
-    database: DatabaseUrl = None,
-    config: Config = None,
     json_: AsJson = False,
 ) -> None:
     """Write the workspace's outcomes and Smart Lists as a file that can be planned and applied."""
     from leadline.cli import configuring
 
-    configuring.export(_api(url, token, database, config), output, schema=schema, as_json=json_)
+    with connect(url, token) as client:
+        configuring.export(configuring.ConfigurationApi(client), output, schema=schema, as_json=json_)
 
 
 def schema() -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from leadline.cli.failures import FailedInParts
 from leadline.cli.yaml_reading import FILE_BYTES_MAX, BadYaml, Document, Place, read_yaml
+from leadline.ids import parse_id
 
 # Where the API says that the document is in a request.
 FIELD = "configuration"
@@ -82,6 +83,11 @@ def parse_source(name: str, text: bytes) -> ConfigurationSource:
             place = document.place_of(key) or Place(1, 1)
             raise BadFile(f"{name}:{place.line}: {key} must be {wanted}")
     return ConfigurationSource(name, document, configuration, workspace, bool(prune))
+
+
+def is_workspace(wanted: str, workspace_id: str, name: str) -> bool:
+    """Whether a file that names its workspace means this one."""
+    return parse_id(wanted) == workspace_id or wanted.strip() == name
 
 
 def written(configuration: Mapping[str, Any], *, workspace: Mapping[str, str], schema: str | None) -> str:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import base64
 import json
 import sys
-import uuid
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from leadline.cli.calling_api import Api, NoAnswer, Refused
-from leadline.cli.configuration_file import BadFile, ConfigurationSource, read_source, written
+from leadline.cli.configuration_file import (
+    BadFile,
+    ConfigurationSource,
+    is_workspace,
+    read_source,
+    written,
+)
 from leadline.cli.failures import Failed, UsageError
 from leadline.cli.printing import print_json, style
+from leadline.client import Client, Response, requests
+from leadline.client.errors import InvalidRequest, PreconditionFailed
 from leadline.domain.limits import BODY_BYTES_MAX
-from leadline.ids import parse_id
 from leadline.wire.configuration import ConfigurationFile
 
-SENDS_MAX = 3
 DIFFERENT = 2
 _PATH = "/configuration"
 _SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red")}
@@ -33,34 +38,44 @@ _TITLES = {"smart_list": "Smart Lists", "outcome": "Outcomes"}
 class ConfigurationApi:
     """The three requests that configurations need. The seam to the transport."""
 
-    api: Api
+    client: Client
 
     def get(self) -> dict[str, Any]:
-        return self.api.send("GET", _PATH)[0]
+        return _answer(self.client.send(requests.get_configuration()))
 
     def plan(self, source: ConfigurationSource, *, prune: bool) -> tuple[dict[str, Any], str]:
-        """The plan and the tag of the state that it is for. Raises BadFile, Failed."""
-        answer, etag = self._send("POST", f"{_PATH}/plan", source, prune, {})
-        return answer, etag or ""
+        """The plan and the tag of the state that it is for. Raises BadFile."""
+        with _told_by_line(source):
+            response = self.client.send(requests.plan_configuration(**_body(source), prune=prune or None))
+        return _answer(response), response.etag or ""
 
     def apply(self, source: ConfigurationSource, etag: str, *, prune: bool) -> dict[str, Any]:
         """Apply what was planned on the state of this tag. Raises BadFile, Failed."""
-        # One key for all tries: an answer that got lost is given again, and nothing is done twice.
-        headers = {"If-Match": etag, "Idempotency-Key": str(uuid.uuid4())}
-        for _ in range(SENDS_MAX - 1):
+        request = requests.apply_configuration(**_body(source), prune=prune or None, if_match=etag)
+        with _told_by_line(source):
             try:
-                return self._send("PUT", _PATH, source, prune, headers)[0]
-            except NoAnswer:
-                continue
-        return self._send("PUT", _PATH, source, prune, headers)[0]
+                return _answer(self.client.send(request))
+            except PreconditionFailed:
+                raise Failed(
+                    "the workspace has changed since the plan was made; nothing was applied: plan again"
+                ) from None
 
-    def _send(
-        self, method: str, path: str, source: ConfigurationSource, prune: bool, headers: Mapping[str, str]
-    ) -> tuple[dict[str, Any], str | None]:
-        try:
-            return self.api.send(method, f"{path}?prune=true" if prune else path, _body(source), headers)
-        except Refused as refused:
-            raise _failure(source, refused) from None
+
+def _answer(response: Response[Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(response.body)
+    return answer
+
+
+@contextmanager
+def _told_by_line(source: ConfigurationSource) -> Iterator[None]:
+    """A refusal of the document is told as problems of the file. Raises BadFile."""
+    try:
+        yield
+    except InvalidRequest as refused:
+        if not refused.details:
+            raise
+        problems = [{"field": each.field, "message": each.message} for each in refused.details]
+        raise BadFile(source.explain(problems)) from None
 
 
 def _body(source: ConfigurationSource) -> dict[str, Any]:
@@ -76,17 +91,6 @@ def _body(source: ConfigurationSource) -> dict[str, Any]:
             " put its sections into two files, or use LEADLINE_PROVISION_DIR"
         )
     return body
-
-
-def _failure(source: ConfigurationSource, refused: Refused) -> Failed:
-    if refused.error == "precondition_failed":
-        return Failed("the workspace has changed since the plan was made; nothing was applied: plan again")
-    if refused.error in ("unavailable", "idempotency_key_in_use"):
-        return NoAnswer(f"the server refused: {refused.message}")
-    problems = refused.body.get("details") or []
-    if refused.error == "invalid_request" and problems:
-        return BadFile(source.explain(problems))
-    return Failed(f"the server refused: {refused.error}: {refused.message}")
 
 
 def plan(api: ConfigurationApi, name: str, *, prune: bool, as_json: bool, detailed_exit_status: bool) -> int:
@@ -129,11 +133,6 @@ def _planned(
             f" {workspace['name']!r} ({workspace['subaccount_id']})"
         )
     return answer, etag
-
-
-def is_workspace(wanted: str, workspace_id: str, name: str) -> bool:
-    """Whether a file that names its workspace means this one."""
-    return parse_id(wanted) == workspace_id or wanted.strip() == name
 
 
 def _ask(name: str) -> None:
@@ -195,10 +194,7 @@ def _shown(value: Any) -> str:
 
 def export(api: ConfigurationApi, output: str | None, *, schema: str | None, as_json: bool) -> None:
     """Print or write the workspace's configuration as a file whose plan is empty."""
-    try:
-        answer = api.get()
-    except Refused as refused:
-        raise Failed(f"the server refused: {refused.error}: {refused.message}") from None
+    answer = api.get()
     if as_json:
         text = json.dumps(answer["configuration"], ensure_ascii=False, indent=2) + "\n"
     else:

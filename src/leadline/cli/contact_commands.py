@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-import cyclopts
 from cyclopts import Parameter
 
-from leadline.cli.flags import AsJson, Config, DatabaseUrl
-from leadline.settings import load_settings
+from leadline.cli.connecting import Token, Url, connect
+from leadline.cli.flags import AsJson
+from leadline.wire.imports import DelimiterText
 
-if TYPE_CHECKING:
-    from leadline.cli.calling_api import Api
-
-app = cyclopts.App(name="contact", help="Import and export contacts.")
-
-Url = Annotated[str | None, Parameter(help="Where the server is; by the settings, http://127.0.0.1:8080.")]
-Token = Annotated[
-    str | None, Parameter(help="A token of the workspace (LEADLINE_TOKEN); else the one that --dev kept.")
-]
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+_DELIMITERS: dict[str, DelimiterText] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
 
-def _api(url: str | None, token: str | None, database: str | None, config: str | None) -> Api:
-    from leadline.cli.calling_api import Api, checked_url
-    from leadline.cli.simulating import find_token, server_url
-
-    settings = load_settings({"database_url": database}, file=config)
-    found, source = find_token(settings, token)
-    return Api(checked_url(url or server_url(settings)), found, source)
-
-
-@app.command(name="import")
 def import_(
     file: Annotated[str, Parameter(help="A CSV file; - reads standard input.", allow_leading_hyphen=True)],
     /,
@@ -69,8 +50,6 @@ def import_(
     ] = None,
     url: Url = None,
     token: Token = None,
-    database: DatabaseUrl = None,
-    config: Config = None,
     json_: AsJson = False,
 ) -> int:
     """Import contacts from a CSV file. Exit status 1 when rows were passed over."""
@@ -89,10 +68,10 @@ def import_(
         problems_file=problems,
         as_json=json_,
     )
-    return import_contacts(_api(url, token, database, config), wanted)
+    with connect(url, token) as client:
+        return import_contacts(client, wanted)
 
 
-@app.command
 def export(
     *,
     output: Annotated[
@@ -102,13 +81,12 @@ def export(
     list_: Annotated[
         str | None, Parameter(name="--list", help="Only who is on this Smart List, by name.")
     ] = None,
-    q: Annotated[str | None, Parameter(help="Only who has this in name, number or external id.")] = None,
+    search: Annotated[str | None, Parameter(help="Only who has this in name, number or external id.")] = None,
     url: Url = None,
     token: Token = None,
-    database: DatabaseUrl = None,
-    config: Config = None,
 ) -> None:
     """Export contacts as CSV, safe to open in a spreadsheet, and the same contacts when imported."""
     from leadline.cli.contact_files import export_contacts
 
-    export_contacts(_api(url, token, database, config), output, smart_list=list_, q=q)
+    with connect(url, token) as client:
+        export_contacts(client, output, smart_list=list_, q=search)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 
-from leadline.cli.printing import style
+from leadline.cli.printing import printable, style
 from leadline.cli.sample_receiver import Arrival, SampleReceiver
 from leadline.cli.token_file import token_file
 from leadline.operations.sample_data import fill_sample_data, repoint_samples
@@ -46,8 +46,8 @@ def _tell(arrival: Arrival) -> None:
         style("verified ✓", "green") if arrival.verified else style(f"not verified: {arrival.problem}", "red")
     )
     again = "  (again: the same call and outcome)" if arrival.repeated else ""
-    name = arrival.outcome_name or "?"
-    print(f"webhook  {name:<18} {arrival.phone_number or '-':<14} {mark}{again}", flush=True)
+    name, number = printable(arrival.outcome_name or "?"), printable(arrival.phone_number or "-")
+    print(f"webhook  {name:<18} {number:<14} {mark}{again}", flush=True)
 
 
 def _keep_token(settings: Settings, token: str) -> None:

@@ -18,6 +18,11 @@ def style(text: str, name: str) -> str:
     return f"\033[{_STYLES[name]}m{text}\033[0m"
 
 
+def printable(text: str) -> str:
+    """One line that moves no terminal's cursor, whoever wrote the text."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
 def print_json(value: Any) -> None:
     """One JSON document."""
     print(json.dumps(value, ensure_ascii=False, indent=2))
@@ -35,4 +40,5 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
 def _cell(value: Any) -> str:
     if value is None or value in ("", []):
         return "-"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return printable(text)

@@ -11,8 +11,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from leadline.cli.configuration_file import FIELD, BadFile, ConfigurationSource, read_source
-from leadline.cli.configuring import is_workspace
+from leadline.cli.configuration_file import FIELD, BadFile, ConfigurationSource, is_workspace, read_source
 from leadline.domain.errors import InvalidRequest, Problem
 from leadline.domain.outcomes import UrlRules
 from leadline.operations.provisioning import apply_configuration

@@ -1,4 +1,4 @@
-"""A webhook receiver for `serve --dev`: verifies what arrives, prints it, and shows the last hundred at `GET /`.
+"""A webhook receiver for `serve --dev` and `listen`: verifies what arrives, tells it, shows the last 100 at `GET /`.
 
 It stands in for the reader's own program, so it listens on its own port, on loopback only, and knows nothing
 of Leadline but the signature. It speaks just enough HTTP for that and bounds all that it reads.
@@ -11,11 +11,12 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from typing import Any
 
 from leadline.clock import Clock, iso_from_ms
 from leadline.domain.signing import SignatureError, verify
-from leadline.ids import parse_id
+from leadline.ids import NIL_ID, parse_id
 from leadline.operations.sample_data import RECEIVER_PATH
 
 HOST = "127.0.0.1"
@@ -54,9 +55,22 @@ class _Request:
 
 
 class SampleReceiver:
-    """Listens on loopback. `secrets_of` answers a workspace's secrets; `tell` is called for each arrival."""
+    """Listens on loopback. `secrets_of` answers a workspace's secrets; `tell` is called for each arrival.
 
-    def __init__(self, secrets_of: SecretsOf, tell: Callable[[Arrival], None], clock: Clock) -> None:
+    `path` is where webhooks go; None takes them anywhere. What is verified is answered with `status`.
+    """
+
+    def __init__(
+        self,
+        secrets_of: SecretsOf,
+        tell: Callable[[Arrival], None],
+        clock: Clock,
+        *,
+        path: str | None = RECEIVER_PATH,
+        status: int = 200,
+    ) -> None:
+        self._path = path
+        self._status = status
         self._secrets_of = secrets_of
         self._tell = tell
         self._clock = clock
@@ -122,15 +136,15 @@ class SampleReceiver:
     async def _answer(self, request: _Request) -> tuple[str, dict[str, Any]]:
         if request.method == "GET" and request.path == "/":
             return "200 OK", {"arrivals": [asdict(each) for each in reversed(self._arrivals)]}
-        if request.path != RECEIVER_PATH:
-            raise BadRequest(f"webhooks go to POST {RECEIVER_PATH}; GET / lists the last {KEPT_MAX}")
+        if self._path not in (None, request.path):
+            raise BadRequest(f"webhooks go to POST {self._path}; GET / lists the last {KEPT_MAX}")
         if request.method != "POST":
             raise BadRequest("a webhook is a POST")
         arrival = await self._receive(request)
         self._arrivals.append(arrival)
         self._tell(arrival)
         if arrival.verified:
-            return "200 OK", {"ok": True}
+            return _status_line(self._status), {"ok": self._status < 300}
         return "401 Unauthorized", {"ok": False, "message": arrival.problem}
 
     async def _receive(self, request: _Request) -> Arrival:
@@ -154,7 +168,7 @@ class SampleReceiver:
         """Why it must not be trusted; empty when it may be."""
         # The body may name the workspace before it is trusted: a false one finds a secret that does not fit.
         workspace_id = parse_id(_text_at(payload, "scope", "subaccount_id"))
-        secrets = await self._secrets_of(workspace_id) if workspace_id else []
+        secrets = await self._secrets_of(workspace_id or NIL_ID)
         try:
             verify(
                 secrets,
@@ -171,6 +185,11 @@ class SampleReceiver:
     def _was_here(self, payload: Any) -> bool:
         event = _event_of(payload)
         return any(each.verified and _event_of(each.payload) == event for each in self._arrivals)
+
+
+def _status_line(status: int) -> str:
+    known = {each.value: each.phrase for each in HTTPStatus}
+    return f"{status} {known.get(status, 'Told')}"
 
 
 def _event_of(payload: Any) -> tuple[str, str]:

@@ -28,7 +28,7 @@ DEFAULTS = Settings()
 
 def serve(settings: Settings) -> None:
     """API, console and delivery in one process, until SIGTERM or SIGINT."""
-    set_up_logs(settings.log_format, settings.log_level)
+    set_up_logs(settings.log_format, settings.log_level, requests=settings.log_requests)
     # Before anything is opened: what cannot be read stops the start at once.
     sources = read_folder(settings.provision_dir) if settings.provision_dir else []
     _run(_serve(Runtime(settings), sources))
@@ -41,7 +41,7 @@ def work(settings: Settings) -> None:
             "a SQLite file is opened by one process, and `leadline serve` delivers by itself;"
             " workers are for PostgreSQL (--database postgresql://…)"
         )
-    set_up_logs(settings.log_format, settings.log_level)
+    set_up_logs(settings.log_format, settings.log_level, requests=settings.log_requests)
     _run(run_until_stopped(Runtime(settings, web=False), _working))
 
 

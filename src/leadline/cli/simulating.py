@@ -6,18 +6,15 @@ It uses nothing but the public API, in the order in which a phone system and an 
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-from leadline.cli.calling_api import Api, Refused, checked_url
+from leadline.cli.connecting import connect
 from leadline.cli.failures import Failed, UsageError
 from leadline.cli.printing import style
-from leadline.cli.token_file import USUAL_TOKEN_FILES, token_file
+from leadline.client import Client, errors
+from leadline.client.models import Applied, Call, Delivery, Outcome
 from leadline.clock import monotonic_seconds
 from leadline.settings import Settings
 
@@ -25,7 +22,6 @@ CALLS_MAX = 1000
 PAUSE_SECONDS = 0.5
 DELIVERY_WAIT_SECONDS = 3.0
 DELIVERY_POLL_SECONDS = 0.05
-TOKEN_VARIABLE = "LEADLINE_TOKEN"  # noqa: S105 - a variable's name, no token
 NOTES = ("Asked for a call next week.", None, "Wants the annual plan.", None, "Prefers e-mail.")
 # Numbers of fiction, for a workspace that has no contacts.
 NUMBERS = tuple(f"+155555501{position:02}" for position in range(1, 13))
@@ -51,49 +47,16 @@ class Play:
 
 
 def simulate(settings: Settings, play: Play) -> None:
-    """Play the calls and print what happens, line by line. Raises Failed, UsageError."""
-    token, source = find_token(settings, play.token)
-    api = Api(checked_url(play.url or server_url(settings)), token, source)
-    try:
-        Simulation(api, play).run()
-    except Refused as refused:
-        raise Failed(f"the server refused: {refused.error}: {refused.message}") from None
-
-
-def server_url(settings: Settings) -> str:
-    """Where a server with these settings is found from this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - only compared
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
-def find_token(settings: Settings, given: str | None) -> tuple[str, str]:
-    """The token, and where it is from: the flag, the variable, the file that `serve --dev` wrote."""
-    if given:
-        return _sendable(given, "of --token"), "of --token"
-    if os.environ.get(TOKEN_VARIABLE):
-        return _sendable(os.environ[TOKEN_VARIABLE], f"of {TOKEN_VARIABLE}"), f"of {TOKEN_VARIABLE}"
-    beside = token_file(settings)
-    places = [beside] if beside is not None else []
-    for path in (*places, *map(Path, USUAL_TOKEN_FILES)):
-        if path.exists():
-            return _sendable(path.read_text(), f"in {path}"), f"in {path}"
-    raise Failed(
-        f"no token: give --token or {TOKEN_VARIABLE}, or start the server with `leadline serve --dev`"
-    )
-
-
-def _sendable(token: str, source: str) -> str:
-    stripped = token.strip()
-    if not stripped.isascii() or not stripped.isprintable() or " " in stripped:
-        raise UsageError(f"the token {source} has characters that no token has")
-    return stripped
+    """Play the calls and print what happens, line by line. Raises Failed, UsageError, LeadlineError."""
+    with connect(play.url, play.token, settings) as client:
+        Simulation(client, play).run()
 
 
 class Simulation:
     """One run. Keeps what it needs to speak in names, and what it counts for the last line."""
 
-    def __init__(self, api: Api, play: Play) -> None:
-        self._api = api
+    def __init__(self, client: Client, play: Play) -> None:
+        self._client = client
         self._play = play
         self._pause_seconds = PAUSE_SECONDS / play.speed
         self._lists: Mapping[str, str] = {}
@@ -105,8 +68,7 @@ class Simulation:
         """Every call, one after the other."""
         actions, dispositions = self._outcomes()
         self._lists = {
-            each["smart_list_id"]: each["smart_list_name"]
-            for each in self._api.get("/smart-lists?limit=200")["smart_lists"]
+            each.smart_list_id: each.smart_list_name for each in self._client.list_smart_lists(limit=200)
         }
         self._clear_desk(dispositions)
         whom = itertools.cycle(self._whom())
@@ -117,37 +79,33 @@ class Simulation:
             f" {self._arrived} of {self._deliveries} webhooks answered with 2xx so far."
         )
 
-    def _outcomes(self) -> tuple[Sequence[Any], Sequence[Any]]:
-        outcomes = self._api.get("/outcomes")["outcomes"]
-        actions = [each for each in outcomes if each["outcome_type"] == "action"]
+    def _outcomes(self) -> tuple[Sequence[Outcome], Sequence[Outcome]]:
+        outcomes = self._client.list_outcomes().outcomes
+        actions = [each for each in outcomes if each.outcome_type == "action"]
         if not actions:
             raise Failed(
                 "the workspace has no action to apply: create one, or use a fresh `serve --dev` database"
             )
-        return actions, [each for each in outcomes if each["outcome_type"] == "disposition"]
+        return actions, [each for each in outcomes if each.outcome_type == "disposition"]
 
     def _whom(self) -> Sequence[tuple[dict[str, str], str]]:
-        """Whom to call, as the body's fields, and how to name them; the oldest contacts first."""
-        contacts = self._api.get("/contacts?limit=200")["contacts"]
+        """Whom to call, as the call's fields, and how to name them; the oldest contacts first."""
         known = [
-            ({"contact_id": each["contact_id"]}, f"{each['name'] or 'somebody'} {each['phone_number']}")
-            for each in reversed(contacts)
+            ({"contact_id": each.contact_id}, f"{each.name or 'somebody'} {each.phone_number}")
+            for each in reversed(self._client.list_contacts(limit=200).items)
         ]
         return known or [({"phone_number": number}, number) for number in NUMBERS]
 
-    def _clear_desk(self, dispositions: Sequence[Any]) -> None:
+    def _clear_desk(self, dispositions: Sequence[Outcome]) -> None:
         """End what an interrupted run left behind, or the first call would be refused."""
         try:
-            agent = self._api.get(f"/agents/{quote(self._play.agent_id, safe='')}")["agent"]
-        except Refused as refused:
-            # `not_found`: a name with a slash in it is no path that the API knows.
-            if refused.error in ("agent_not_found", "not_found"):
-                return
-            raise
-        pending = list(agent["pending"])
-        if agent["call_id"] is not None:
-            call = self._api.post(f"/calls/{agent['call_id']}/end", {})["call"]
-            pending += [call["call_id"]] if call["disposition_required"] else []
+            agent = self._client.get_agent(self._play.agent_id)
+        except errors.NotFound:
+            return
+        pending = list(agent.pending)
+        if agent.call_id is not None:
+            call = self._client.end_call(agent.call_id)
+            pending += [call.call_id] if call.disposition_required else []
         for call_id in pending:
             print(f"{self._play.agent_id} has a call from before that waits for its disposition:")
             self._dispose(call_id, dispositions[0])
@@ -156,64 +114,62 @@ class Simulation:
         self,
         number: int,
         whom: tuple[dict[str, str], str],
-        actions: Sequence[Any],
-        dispositions: Sequence[Any],
+        actions: Sequence[Outcome],
+        dispositions: Sequence[Outcome],
     ) -> None:
         fields, name = whom
         print(style(f"Call {number + 1}: {self._play.agent_id} calls {name}", "bold"), flush=True)
-        call_id = self._start(fields)["call_id"]
+        call_id = self._start(fields).call_id
         self._line("live", style(call_id, "dim"))
         deliveries = [self._apply(call_id, each, number) for each in _chosen(actions, number)]
-        call = self._api.post(f"/calls/{call_id}/end", {})["call"]
-        self._line("end", f"{call['line_result']}, now {call['state']}")
-        if call["disposition_required"]:
+        call = self._client.end_call(call_id)
+        self._line("end", f"{call.line_result}, now {call.state}")
+        if call.disposition_required:
             self._try_next_call(fields)
             deliveries.append(self._dispose(call_id, dispositions[number % len(dispositions)]))
         for delivery_id in filter(None, deliveries):
             self._watch(delivery_id)
         print(flush=True)
 
-    def _start(self, fields: Mapping[str, str]) -> Any:
-        return self._api.post("/calls", {**fields, "agent_id": self._play.agent_id})["call"]
+    def _start(self, fields: Mapping[str, str]) -> Call:
+        return self._client.start_call(
+            contact_id=fields.get("contact_id"),
+            phone_number=fields.get("phone_number"),
+            agent_id=self._play.agent_id,
+        )
 
     def _try_next_call(self, fields: Mapping[str, str]) -> None:
         """What the wrap-up is for: the agent may not go on before the call has its disposition."""
         try:
             call = self._start(fields)
-        except Refused as refused:
-            if refused.error != "disposition_required":
-                raise
-            self._line("next call?", style(f"{refused.status} {refused.error}: not yet", "yellow"))
+        except errors.DispositionRequired as refused:
+            self._line("next call?", style(f"{refused.status} {refused.code}: not yet", "yellow"))
             return
-        self._api.post(f"/calls/{call['call_id']}/end", {"line_result": "canceled"})
+        self._client.end_call(call.call_id, line_result="canceled")
         raise Failed("a second call was let through although a disposition is pending")
 
-    def _apply(self, call_id: str, outcome: Mapping[str, Any], number: int) -> str | None:
-        body = {"outcome_id": outcome["outcome_id"]}
+    def _apply(self, call_id: str, outcome: Outcome, number: int) -> str | None:
         note = NOTES[number % len(NOTES)]
-        if note is not None:
-            body["note"] = note
-        return self._tell_applied(outcome, self._api.post(f"/calls/{call_id}/outcomes", body)["applied"])
+        done = self._client.apply_outcome(call_id, outcome_id=outcome.outcome_id, note=note)
+        return self._tell_applied(done.applied)
 
-    def _dispose(self, call_id: str, outcome: Mapping[str, Any]) -> str | None:
-        answer = self._api.post(f"/calls/{call_id}/outcomes", {"outcome_id": outcome["outcome_id"]})
-        delivery_id = self._tell_applied(outcome, answer["applied"])
-        self._line("call", f"now {answer['call']['state']}")
+    def _dispose(self, call_id: str, outcome: Outcome) -> str | None:
+        done = self._client.apply_outcome(call_id, outcome_id=outcome.outcome_id)
+        delivery_id = self._tell_applied(done.applied)
+        self._line("call", f"now {done.call.state}")
         return delivery_id
 
-    def _tell_applied(self, outcome: Mapping[str, Any], applied: Mapping[str, Any]) -> str | None:
+    def _tell_applied(self, applied: Applied) -> str | None:
         self._applied += 1
-        name = f"{applied['outcome_name']:<18}"
-        self._line(outcome["outcome_type"], f"{style(name, 'cyan')} {self._moves(applied)}".rstrip())
-        delivery_id: str | None = applied["delivery_id"]
-        return delivery_id
+        name = f"{applied.outcome_name:<18}"
+        self._line(applied.outcome_type, f"{style(name, 'cyan')} {self._moves(applied)}".rstrip())
+        return applied.delivery_id
 
-    def _moves(self, applied: Mapping[str, Any]) -> str:
-        destination = applied["destination"]
-        moves = [f"+ {self._list_name(each)}" for each in destination["lists_added"]]
-        moves += [f"- {self._list_name(each)}" for each in destination["lists_removed"]]
-        if applied["error_message"]:
-            moves.append(style(applied["error_message"], "red"))
+    def _moves(self, applied: Applied) -> str:
+        moves = [f"+ {self._list_name(each)}" for each in applied.destination.lists_added]
+        moves += [f"- {self._list_name(each)}" for each in applied.destination.lists_removed]
+        if applied.error_message:
+            moves.append(style(applied.error_message, "red"))
         return "  ".join(moves) or "(no list changes)"
 
     def _list_name(self, smart_list_id: str) -> str:
@@ -224,11 +180,11 @@ class Simulation:
         self._deliveries += 1
         deadline = monotonic_seconds() + DELIVERY_WAIT_SECONDS
         while True:
-            delivery = self._api.get(f"/webhook-deliveries/{delivery_id}")["delivery"]
-            if delivery["state"] != "pending" or delivery["attempts"] or monotonic_seconds() > deadline:
+            delivery = self._client.get_delivery(delivery_id)
+            if delivery.state != "pending" or delivery.attempts or monotonic_seconds() > deadline:
                 break
             time.sleep(DELIVERY_POLL_SECONDS)
-        self._arrived += delivery["state"] == "succeeded"
+        self._arrived += delivery.state == "succeeded"
         self._line("webhook", _told(delivery), pause=False)
 
     def _line(self, label: str, text: str, *, pause: bool = True) -> None:
@@ -237,22 +193,21 @@ class Simulation:
             time.sleep(self._pause_seconds)
 
 
-def _chosen(actions: Sequence[Any], number: int) -> Iterator[Any]:
+def _chosen(actions: Sequence[Outcome], number: int) -> Iterator[Outcome]:
     """One action for each call in turn, and on every second call the next one too, unless it ends all contact."""
     first, second = actions[number % len(actions)], actions[(number + 1) % len(actions)]
     yield first
-    if number % 2 and len(actions) > 1 and first["destination_type"] != "remove_from_smart_list":
+    if number % 2 and len(actions) > 1 and first.destination_type != "remove_from_smart_list":
         yield second
 
 
-def _told(delivery: Mapping[str, Any]) -> str:
+def _told(delivery: Delivery) -> str:
     """A delivery's state and the answer of its last attempt."""
-    attempts = delivery["attempts"]
-    if not attempts:
-        return f"{delivery['state']}, not attempted yet, to {delivery['webhook_url']}"
-    last = attempts[-1]
-    answer = str(last["status"]) if last["status"] is not None else str(last["error"])
-    told = f"{delivery['state']}, {answer} in {last['duration_ms']} ms from {delivery['webhook_url']}"
-    if delivery["next_attempt_at"]:
-        told += f", next attempt at {delivery['next_attempt_at']}"
-    return style(told, "green" if delivery["state"] == "succeeded" else "yellow")
+    if not delivery.attempts:
+        return f"{delivery.state}, not attempted yet, to {delivery.webhook_url}"
+    last = delivery.attempts[-1]
+    answer = str(last.status) if last.status is not None else str(last.error)
+    told = f"{delivery.state}, {answer} in {last.duration_ms} ms from {delivery.webhook_url}"
+    if delivery.next_attempt_at:
+        told += f", next attempt at {delivery.next_attempt_at}"
+    return style(told, "green" if delivery.state == "succeeded" else "yellow")

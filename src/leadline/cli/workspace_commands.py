@@ -16,7 +16,18 @@ from leadline.settings import Settings, load_settings
 if TYPE_CHECKING:
     from leadline.store.workspaces import WorkspaceRow
 
-app = cyclopts.App(name="workspace", help="Make, list and delete workspaces.")
+app = cyclopts.App(
+    name="workspace", help="Make, list and delete workspaces; show and change the token's own."
+)
+# By way of the API, as every noun's; the others go to the database.
+app.command(
+    "leadline.cli.nouns:get_workspace", name="get", help="Show the workspace of the token, with its settings."
+)
+app.command(
+    "leadline.cli.nouns:change_workspace",
+    name="change",
+    help="Change what is given of the settings of the token's workspace.",
+)
 
 
 @app.command

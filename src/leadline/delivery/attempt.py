@@ -13,11 +13,12 @@ from leadline.delivery.sender import AttemptError, AttemptResult, Sender
 from leadline.domain.schedule import parse_retry_after
 from leadline.domain.signing import sign
 from leadline.ids import random_fraction
-from leadline.operations.delivering import Attempted
+from leadline.operations.record_attempts import Attempted
 from leadline.store.deliveries import ClaimedRow
 
-log = logging.getLogger("leadline.delivery")
+log = logging.getLogger("leadline.attempts")
 
+_encode = msgspec.json.Encoder().encode
 _RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
 
 
@@ -51,7 +52,7 @@ async def make_attempt(sender: Sender, leased: Leased, secrets: Sequence[str], c
         timeout_seconds=leased.timeout_seconds,
     )
     attempted = _attempted(leased, started_at, result)
-    _log_attempt(attempted)
+    _log_attempt(attempted, result)
     return attempted
 
 
@@ -70,9 +71,9 @@ def _attempted(leased: Leased, started_at: int, result: AttemptResult) -> Attemp
         response_body=result.response_body,
         error=None if result.error is None else result.error.value,
         error_detail=result.error_detail,
-        timings=msgspec.json.encode(result.timings).decode(),
+        timings=_encode(result.timings).decode(),
         retry_after_seconds=_retry_after(result, started_at + result.duration_ms),
-        jitter=random_fraction(),
+        jitter=0.0 if result.error is None else random_fraction(),
     )
 
 
@@ -85,23 +86,23 @@ def _retry_after(result: AttemptResult, now_ms: int) -> float | None:
     return None
 
 
-def _log_attempt(attempted: Attempted) -> None:
-    """The one line that tells all of an attempt."""
-    log.info(
-        "attempt %d of %s: %s in %d ms",
-        attempted.number,
-        attempted.delivery_id,
-        attempted.error or attempted.status,
-        attempted.duration_ms,
-        extra={
-            "workspace_id": attempted.workspace_id,
-            "endpoint_id": attempted.endpoint_id,
-            "delivery_id": attempted.delivery_id,
-            "attempt": attempted.number,
-            "status": attempted.status,
-            "error": attempted.error,
-            "error_detail": attempted.error_detail,
-            "duration_ms": attempted.duration_ms,
-            "remote_address": attempted.remote_address,
-        },
-    )
+def _log_attempt(attempted: Attempted, result: AttemptResult) -> None:
+    """The one line that tells all of an attempt. The URL is not in it: receivers put keys into theirs."""
+    level = logging.INFO if attempted.error is None else logging.WARNING
+    if not log.isEnabledFor(level):
+        return
+    fields = {
+        "workspace_id": attempted.workspace_id,
+        "endpoint_id": attempted.endpoint_id,
+        "delivery_id": attempted.delivery_id,
+        "attempt": attempted.number,
+        "status": attempted.status,
+        "error": attempted.error,
+        "error_detail": attempted.error_detail,
+        "duration_ms": attempted.duration_ms,
+        "remote_address": attempted.remote_address,
+        "retry_after_seconds": attempted.retry_after_seconds,
+    }
+    came_to = attempted.error or attempted.status
+    fields |= msgspec.structs.asdict(result.timings)
+    log.log(level, "attempt %d: %s in %d ms", attempted.number, came_to, attempted.duration_ms, extra=fields)

@@ -1,9 +1,9 @@
 """The guard of contract § 9: what a host resolves to is judged, and only that is connected to.
 
-Each attempt resolves its host once and hands the judged addresses to the connector (`GuardedConnector`). It
-knows no other way to an address: it has no resolver, so there is no second answer to be rebound between check
-and connect, and it opens sockets to `CheckedRoute.addresses` only. A pooled connection is used again only
-when its peer is among the addresses that this attempt has just judged.
+Each attempt resolves its host once and hands the judged addresses to `Connections`. That knows no other way to
+an address: it has no resolver, so there is no second answer to be rebound between check and connect, and it
+opens sockets to `CheckedRoute.addresses` only. A resting connection is used again only when its peer is among
+the addresses that this attempt has just judged.
 """
 
 from __future__ import annotations
@@ -11,26 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
-
-import aiohappyeyeballs
-from aiohttp import BaseConnector, ClientPayloadError, ClientTimeout
-from aiohttp.client_proto import ResponseHandler
 
 from leadline.clock import monotonic_seconds
 from leadline.domain.addresses import Address, AddressPolicy, unmapped
 
 if TYPE_CHECKING:
-    from aiohttp import ClientRequest
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
-
     from leadline.domain.webhook_urls import Target
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
@@ -40,15 +31,8 @@ RESOLVE_SECONDS_MAX = 5.0
 LOOKUPS_MAX = 64
 # All addresses are judged, but a hostile name must not make us knock at a thousand doors.
 CONNECT_ADDRESSES_MAX = 8
-# RFC 8305: how long the first address has before the next one is tried beside it.
-_NEXT_ADDRESS_SECONDS = 0.25
-# Everything a receiver sends for one answer, 1xx answers and framing included. What is kept is far less;
-# this stops a flood that the parser would swallow until the deadline. Above what one read can bring.
-ANSWER_WIRE_BYTES_MAX = 1024 * 1024
-# A connection rests this long before it is closed. Receivers commonly close theirs after 2 s and more, so
-# that one hardly ever closes in the moment in which we send on it.
-IDLE_SECONDS_MAX = 1.0
-_HEAD_END = b"\r\n\r\n"
+# A judgement is a pure function of an address: each is made once.
+_JUDGED_MAX = 4096
 
 
 class Blocked(Exception):
@@ -68,7 +52,7 @@ class ConnectError(Exception):
 
 
 class ConnectTimeoutError(Exception):
-    """No connection came about in time. Not a `TimeoutError`, which aiohttp would wrap."""
+    """No connection came about in time. Not a `TimeoutError`, which is the whole attempt's."""
 
 
 class TlsError(Exception):
@@ -84,7 +68,6 @@ class Phases:
     tls_seconds: float | None = None
     remote_address: str | None = None
     reused: bool = False
-    protocol: GuardedProtocol | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +85,6 @@ class CheckedRoute:
         return [
             _address_info(address, self.target.port) for address in self.addresses[:CONNECT_ADDRESSES_MAX]
         ]
-
-
-# The route of the attempt that this task is making; set by the sender, read by its connector.
-current_route: ContextVar[CheckedRoute] = ContextVar("current_route")
 
 
 class SystemResolver:
@@ -176,7 +155,7 @@ class Guard:
     """Resolves a target once and judges every address of the answer (contract § 9)."""
 
     def __init__(self, policy: AddressPolicy, resolve: Resolve | None = None) -> None:
-        self._policy = policy
+        self._refusal = lru_cache(maxsize=_JUDGED_MAX)(policy.refusal)
         self._resolve = resolve or SystemResolver()
 
     async def check(self, target: Target, *, connect_timeout_seconds: float) -> CheckedRoute:
@@ -189,7 +168,7 @@ class Guard:
         started = monotonic_seconds()
         addresses = (literal,) if literal is not None else await self._addresses_of(target.ascii_host)
         for address in addresses:
-            rule = self._policy.refusal(address)
+            rule = self._refusal(address)
             if rule is not None:
                 raise Blocked(rule)
         route = CheckedRoute(target, tuple(map(unmapped, addresses)), connect_timeout_seconds)
@@ -210,176 +189,6 @@ class Guard:
         if not addresses:
             raise ResolutionError("the name has no address")
         return addresses
-
-
-class GuardedProtocol(ResponseHandler):
-    """One connection; counts what an answer brings, and notes when it began."""
-
-    def begin(self) -> None:
-        """A request is about to be sent: count anew."""
-        self.received_bytes = 0
-        self.first_byte_at: float | None = None
-        self.flooded = False
-        self._head_end: bytes | None = b""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self.begin()
-
-    def data_received(self, data: bytes) -> None:
-        """Pass `data` on to the parser; cut the connection when the answer has become a flood."""
-        if self.first_byte_at is None:
-            self.first_byte_at = monotonic_seconds()
-        self.received_bytes += len(data)
-        head, rest = self._split_head(data)
-        super().data_received(head)
-        if rest and self.is_connected():
-            super().data_received(rest)
-        self._tell_reader_of_failure()
-        self.flooded = self.received_bytes > ANSWER_WIRE_BYTES_MAX
-        transport = self.transport
-        if transport is not None and (self.flooded or transport.is_closing()):
-            # Not `self.abort()`, which would leave whoever reads the body waiting. What the parser has given
-            # up on is closing already, but politely.
-            transport.abort()
-
-    def _tell_reader_of_failure(self) -> None:
-        # aiohttp leaves whoever reads a body waiting when its framing turns out to be broken.
-        failure, body = self.exception(), self._payload
-        if failure is not None and body is not None and not body.is_eof():
-            body.set_exception(ClientPayloadError("the framing of the body is broken"), failure)
-
-    def _split_head(self, data: bytes) -> tuple[bytes, bytes]:
-        """Cut `data` after the head of the answer, if the head ends in there.
-
-        The parser forgets a head when the body that came with it is broken. Fed one after the other, the
-        status is known, however the network has cut them.
-        """
-        if self._head_end is None:
-            return data, b""
-        seen = self._head_end + data
-        end = seen.find(_HEAD_END)
-        if end < 0:
-            self._head_end = seen[-len(_HEAD_END) + 1 :]
-            return data, b""
-        cut = end + len(_HEAD_END) - len(self._head_end)
-        self._head_end = None
-        return data[:cut], data[cut:]
-
-    def close(self) -> None:
-        """Drop the connection at once.
-
-        A polite end would wait for the receiver to take our last bytes, or for its farewell in TLS, half a
-        minute long, while it may go on sending.
-        """
-        self.abort()
-
-
-class GuardedConnector(BaseConnector):
-    """Connects to the judged addresses of `current_route`, and to nothing else: no resolver, no proxy.
-
-    Connections rest for `IDLE_SECONDS_MAX`. Their number is not limited here: the worker limits the attempts.
-    """
-
-    def __init__(self, *, ssl_context: ssl.SSLContext) -> None:
-        super().__init__(keepalive_timeout=IDLE_SECONDS_MAX, limit=0, limit_per_host=0)
-        self._ssl_context = ssl_context
-
-    async def connect(  # the signature is aiohttp's
-        self,
-        req: ClientRequest,
-        traces: list[Trace],
-        timeout: ClientTimeout,  # noqa: ASYNC109
-    ) -> Connection:
-        """A connection to a judged address: a resting one, or a new one.
-
-        Raises `ConnectError`, `ConnectTimeoutError` or `TlsError`.
-        """
-        route = current_route.get()
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            protocol = connection.protocol
-            assert isinstance(protocol, GuardedProtocol), "every connection is made by _create_connection"
-            route.phases.reused = route.phases.connect_seconds is None
-            if not route.phases.reused or _is_fit_for_reuse(protocol, route):
-                break
-            connection.close()
-        protocol.begin()
-        route.phases.protocol = protocol
-        peer = _peer_of(protocol)
-        route.phases.remote_address = None if peer is None else str(peer)
-        return connection
-
-    async def _create_connection(
-        self,
-        req: ClientRequest,
-        traces: list[Trace],  # noqa: ARG002 - the signature is aiohttp's
-        timeout: ClientTimeout,  # noqa: ARG002, ASYNC109 - as above; the deadlines are the route's
-    ) -> ResponseHandler:
-        """Open TCP, then TLS. The one method that aiohttp's connectors must define; the rest is theirs."""
-        route = current_route.get()
-        assert req.proxy is None, "the session knows no proxy"
-        started = monotonic_seconds()
-        sock = await _open_socket(route)
-        route.phases.connect_seconds = monotonic_seconds() - started
-        return await self._start_protocol(route, sock, tls=route.target.scheme == "https")
-
-    async def _start_protocol(
-        self, route: CheckedRoute, sock: socket.socket, *, tls: bool
-    ) -> GuardedProtocol:
-        loop = asyncio.get_running_loop()
-        started = monotonic_seconds()
-        try:
-            _, protocol = await loop.create_connection(
-                lambda: GuardedProtocol(loop),
-                sock=sock,
-                ssl=self._ssl_context if tls else None,
-                # Certificates are made out without the dot of a fully qualified name.
-                server_hostname=route.target.ascii_host.removesuffix(".") if tls else None,
-            )
-        except ssl.SSLCertVerificationError as failure:
-            raise TlsError(f"the certificate is not accepted: {failure.verify_message}") from None
-        except (ssl.SSLError, OSError, ValueError) as failure:
-            raise TlsError(
-                getattr(failure, "reason", None) or "the connection ended during the handshake"
-            ) from None
-        if tls:
-            route.phases.tls_seconds = monotonic_seconds() - started
-        return protocol
-
-
-async def _open_socket(route: CheckedRoute) -> socket.socket:
-    try:
-        async with asyncio.timeout(route.connect_timeout_seconds):
-            return await aiohappyeyeballs.start_connection(
-                route.address_infos, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
-            )
-    except TimeoutError as failure:
-        # The system's own ETIMEDOUT is an OSError with a number; ours has none.
-        if failure.errno is not None:
-            raise ConnectError("the connection timed out") from None
-        raise ConnectTimeoutError(f"no connection within {route.connect_timeout_seconds:g} s") from None
-    except (OSError, RuntimeError) as failure:  # uvloop raises RuntimeError for some of them
-        raise ConnectError(_connect_problem(failure)) from None
-
-
-def _connect_problem(failure: Exception) -> str:
-    """What went wrong, without the address that Python puts into such messages."""
-    if isinstance(failure, ConnectionRefusedError):
-        return "the connection was refused"
-    if isinstance(failure, ConnectionResetError):
-        return "the connection was reset"
-    return "the address cannot be reached"
-
-
-def _is_fit_for_reuse(protocol: GuardedProtocol, route: CheckedRoute) -> bool:
-    # `should_close` is true when bytes came while it rested: they would be taken for the next answer.
-    return not protocol.should_close and _peer_of(protocol) in route.addresses
-
-
-def _peer_of(protocol: ResponseHandler) -> Address | None:
-    peer = protocol.transport.get_extra_info("peername") if protocol.transport is not None else None
-    return None if peer is None else unmapped(ip_address(peer[0]))
 
 
 def _address_info(

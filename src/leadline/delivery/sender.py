@@ -18,42 +18,40 @@ from __future__ import annotations
 import asyncio
 import codecs
 import logging
+import re
 import ssl
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from leadline.clock import monotonic_seconds
+from leadline.delivery.connections import Answer, AnswerError, Connections
 from leadline.delivery.guard import (
     Blocked,
+    CheckedRoute,
     ConnectError,
     ConnectTimeoutError,
     Guard,
-    GuardedConnector,
     Phases,
     ResolutionError,
     Resolve,
     TlsError,
-    current_route,
 )
 from leadline.domain.webhook_urls import Target, UnusableUrl, split_target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from leadline.delivery.connections import Connection
     from leadline.domain.addresses import AddressPolicy
 
-RESPONSE_BODY_BYTES_MAX = 16 * 1024
 RESPONSE_HEADERS_MAX = 100
 RESPONSE_HEADERS_BYTES_MAX = 8 * 1024
 CONNECT_TIMEOUT_SECONDS = 5.0
-# What is parsed is more than what is kept: a 200 with a long header is still a 200.
-_PARSED_HEADERS_MAX = 256
-_PARSED_FIELD_BYTES_MAX = 64 * 1024
+# What would end a header line, and begin another.
+_UNSENDABLE = re.compile(r"[^\t\x20-\x7e]")
 _log = logging.getLogger(__name__)
 
 
@@ -99,37 +97,36 @@ class AttemptResult(msgspec.Struct, frozen=True):
     timings: Timings
 
 
-class InvalidStatusError(Exception):
-    """The answer has a status below 100, which HTTP does not know."""
+class UnsendableHeaderError(Exception):
+    """A header is no line of printable ASCII."""
 
 
 class _Exchange:
     """What is known so far of one attempt; stays when the attempt is cut short."""
 
+    __slots__ = ("answer", "phases", "started_at")
+
     def __init__(self) -> None:
         self.started_at = monotonic_seconds()
         self.phases = Phases()
-        self.status: int | None = None
-        self.raw_headers: tuple[tuple[bytes, bytes], ...] = ()
-        self.body = bytearray()
-        self.complete = False
+        self.answer = Answer()
 
     def result(self, error: AttemptError | None, detail: str | None) -> AttemptResult:
         """The attempt as it stands, ended by `error`, or well."""
+        answer = self.answer
         return AttemptResult(
-            status=self.status,
+            status=answer.status,
             error=error,
             error_detail=detail,
             remote_address=self.phases.remote_address,
-            response_headers=_readable_headers(self.raw_headers),
-            response_body=_readable_body(bytes(self.body), complete=self.complete),
+            response_headers=_readable_headers(answer.raw_headers),
+            response_body=_readable_body(answer.body, complete=answer.is_complete),
             duration_ms=_milliseconds(monotonic_seconds() - self.started_at),
             timings=self._timings(),
         )
 
     def _timings(self) -> Timings:
-        protocol = self.phases.protocol
-        first_byte_at = None if protocol is None else protocol.first_byte_at
+        first_byte_at = self.answer.first_byte_at
         return Timings(
             dns_ms=_optional_milliseconds(self.phases.dns_seconds),
             connect_ms=_optional_milliseconds(self.phases.connect_seconds),
@@ -155,21 +152,22 @@ class Sender:
         self._resolve = resolve
         self._ssl_context = ssl_context
         # Compressed answers are not inflated, so they are not asked for.
-        self._base_headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        base_headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        self._base_head = _head_lines(base_headers)
         self._guard: Guard | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._connections: Connections | None = None
 
     async def start(self) -> None:
         """Get ready to send."""
-        assert self._session is None, "a sender is started once"
+        assert self._connections is None, "a sender is started once"
         self._guard = Guard(self._policy, self._resolve)
-        self._session = _open_session(self._ssl_context or _trusting_context())
+        self._connections = Connections(ssl_context=self._ssl_context or _trusting_context())
 
     async def close(self) -> None:
-        """Drop all connections. Attempts under way fail."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Drop the connections that rest."""
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
 
     async def send(
         self,
@@ -190,10 +188,11 @@ class Sender:
             async with asyncio.timeout(timeout_seconds):
                 await self._post(exchange, url, headers, body, connect_timeout_seconds)
         except Exception as failure:  # noqa: BLE001 - the promise; what nobody expects is logged
-            return exchange.result(*_classify(failure, exchange, timeout_seconds))
-        if exchange.status is not None and 200 <= exchange.status < 300:
+            return exchange.result(*_classify(failure, timeout_seconds))
+        status = exchange.answer.status
+        if status is not None and 200 <= status < 300:
             return exchange.result(None, None)
-        return exchange.result(AttemptError.HTTP_STATUS, f"the receiver answered {exchange.status}")
+        return exchange.result(AttemptError.HTTP_STATUS, f"the receiver answered {status}")
 
     async def _post(
         self,
@@ -203,48 +202,42 @@ class Sender:
         body: bytes,
         connect_timeout_seconds: float,
     ) -> None:
-        assert self._guard is not None and self._session is not None, "start() comes first"  # noqa: PT018
-        target, request_url = _request_url(url)
+        connections = self._connections
+        assert self._guard is not None and connections is not None, "start() comes first"  # noqa: PT018
+        target, request_line = _request_line(url)
+        request = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
+            request_line, self._base_head, _head_lines(headers), len(body), body,
+        )  # fmt: skip
         route = await self._guard.check(target, connect_timeout_seconds=connect_timeout_seconds)
         exchange.phases = route.phases
-        current_route.set(route)
-        async with self._session.post(
-            request_url,
-            headers={"Host": target.host_header, **self._base_headers, **headers},
-            data=body,
-            allow_redirects=False,
-        ) as response:
-            await _read_answer(exchange, response)
+        connection = await _connect(connections, route)
+        await connection.post(request, exchange.answer)
+        connections.rest(route, connection)
+
+
+async def _connect(connections: Connections, route: CheckedRoute) -> Connection:
+    connection = connections.take(route)
+    route.phases.reused = connection is not None
+    if connection is None:
+        connection = await connections.open(route)
+    route.phases.remote_address = connection.peer_text
+    return connection
+
+
+def _head_lines(headers: Mapping[str, str]) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if _UNSENDABLE.search(lines.replace("\r\n", "", len(headers))):
+        raise UnsendableHeaderError
+    return lines.encode("ascii")
 
 
 @lru_cache(maxsize=1024)
-def _request_url(url: str) -> tuple[Target, URL]:
-    """The target of `url`, and the URL that makes aiohttp send it byte for byte.
-
-    yarl would drop a lone `?`, so the request target stands whole in its path, which it leaves as it is.
-    """
+def _request_line(url: str) -> tuple[Target, bytes]:
+    """The target of `url`, and the beginning of the request, which sends its path and query byte for byte."""
     target = split_target(url)
-    authority = f"[{target.ascii_host}]" if ":" in target.ascii_host else target.ascii_host
-    return target, URL.build(
-        scheme=target.scheme,
-        authority=f"{authority}:{target.port}",
-        path=target.request_target.decode("ascii"),
-        encoded=True,
-    )
-
-
-def _open_session(ssl_context: ssl.SSLContext) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=GuardedConnector(ssl_context=ssl_context),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        # Deadlines are ours: one for everything, one for connecting.
-        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-        read_bufsize=RESPONSE_BODY_BYTES_MAX,
-        max_headers=_PARSED_HEADERS_MAX,
-        max_field_size=_PARSED_FIELD_BYTES_MAX,
-    )
+    return target, b"POST %b HTTP/1.1\r\nHost: %b\r\n" % (
+        target.request_target, target.host_header.encode("ascii"),
+    )  # fmt: skip
 
 
 def _trusting_context() -> ssl.SSLContext:
@@ -253,37 +246,17 @@ def _trusting_context() -> ssl.SSLContext:
     return context
 
 
-async def _read_answer(exchange: _Exchange, response: aiohttp.ClientResponse) -> None:
-    """Note status, headers and at most 16 KiB of the body, then drop the connection unless all was read."""
-    if response.status < 100:
-        raise InvalidStatusError("the answer is not valid HTTP")
-    exchange.status = response.status
-    exchange.raw_headers = response.raw_headers
-    content = response.content
-    try:
-        while len(exchange.body) < RESPONSE_BODY_BYTES_MAX:
-            chunk = await content.read(RESPONSE_BODY_BYTES_MAX - len(exchange.body))
-            if not chunk:
-                exchange.complete = True
-                return
-            exchange.body += chunk
-    except (aiohttp.ClientError, OSError) as broken_off:
-        # The status is the receiver's answer; a body that breaks off does not take it back.
-        _log.debug("the body of an answer broke off: %r", broken_off)
-    response.close()
-
-
 _KNOWN: tuple[tuple[type[Exception], AttemptError], ...] = (
     (Blocked, AttemptError.BLOCKED),
     (ResolutionError, AttemptError.DNS),
     (ConnectError, AttemptError.CONNECT),
     (ConnectTimeoutError, AttemptError.TIMEOUT),
     (TlsError, AttemptError.TLS),
-    (InvalidStatusError, AttemptError.PROTOCOL),
+    (AnswerError, AttemptError.PROTOCOL),
 )
 
 
-def _classify(failure: Exception, exchange: _Exchange, timeout_seconds: float) -> tuple[AttemptError, str]:
+def _classify(failure: Exception, timeout_seconds: float) -> tuple[AttemptError, str]:
     """The kind of failure and a sentence for people, without addresses."""
     for kind, error in _KNOWN:
         if isinstance(failure, kind):
@@ -292,17 +265,13 @@ def _classify(failure: Exception, exchange: _Exchange, timeout_seconds: float) -
         return AttemptError.TIMEOUT, f"no complete answer within {timeout_seconds:g} s"
     if isinstance(failure, UnusableUrl):
         return AttemptError.BLOCKED, "url"
-    if exchange.phases.protocol is not None and exchange.phases.protocol.flooded:
-        return AttemptError.PROTOCOL, "the receiver sent far too much"
-    if isinstance(failure, aiohttp.ClientResponseError):
-        return AttemptError.PROTOCOL, "the answer is not valid HTTP"
-    if isinstance(failure, aiohttp.ClientError | OSError):
-        return AttemptError.PROTOCOL, "the connection ended before the answer"
+    if isinstance(failure, UnsendableHeaderError):
+        return AttemptError.PROTOCOL, "a header cannot be sent"
     _log.error("an attempt failed in an unforeseen way", exc_info=failure)
     return AttemptError.PROTOCOL, "the attempt failed inside Leadline"
 
 
-def _readable_headers(raw_headers: tuple[tuple[bytes, bytes], ...]) -> list[tuple[str, str]]:
+def _readable_headers(raw_headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     headers: list[tuple[str, str]] = []
     room_bytes = RESPONSE_HEADERS_BYTES_MAX
     for name, value in raw_headers[:RESPONSE_HEADERS_MAX]:
@@ -314,7 +283,7 @@ def _readable_headers(raw_headers: tuple[tuple[bytes, bytes], ...]) -> list[tupl
     return headers
 
 
-def _readable_body(body: bytes, *, complete: bool) -> str:
+def _readable_body(body: bytearray, *, complete: bool) -> str:
     # A character cut in two at the end of what was read is no fault of the receiver's: it is left off.
     return codecs.utf_8_decode(body, "replace", complete)[0].replace("\x00", "")
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,17 +20,15 @@ from leadline.delivery.attempt import Leased, make_attempt
 from leadline.delivery.sender import Sender
 from leadline.domain.errors import LeadlineError
 from leadline.ids import new_id
-from leadline.operations.delivering import (
-    Attempted,
+from leadline.operations.claim_deliveries import (
     Claim,
     ClaimRequest,
+    Prospect,
     claim_deliveries,
-    give_back,
-    record_attempts,
-    release,
-    renew_leases,
-    workspaces_due,
+    find_claimable,
 )
+from leadline.operations.delivering import give_back, release, renew_leases, workspaces_due
+from leadline.operations.record_attempts import Attempted, record_attempts
 from leadline.store.database import Database, Signal, Tx
 
 log = logging.getLogger("leadline.delivery")
@@ -44,7 +42,11 @@ ATTEMPT_SECONDS_MAX = 30
 CLAIM_MAX = 64
 CLAIMS_AT_ONCE = 4
 STOP_CLAIMING_SECONDS = 5.0
-REFILL_SECONDS_MIN, REFILL_SECONDS_MAX = 0.005, 0.05
+# How long until an endpoint is looked at again that another worker was claiming for.
+PASSED_OVER_SECONDS = 0.02
+# What took its time is recorded a tenth of that later, together with others: each delivery of a slow receiver
+# would cost a commit and a claim of its own. What came back at once is recorded at once.
+GATHER_SHARE, GATHER_SECONDS_MIN, GATHER_SECONDS_MAX = 0.1, 0.005, 0.05
 IN_FLIGHT_MAX = 256
 # After a start there may be a mountain waiting: begin small, and grow with each attempt that ends.
 IN_FLIGHT_FIRST = 32
@@ -84,6 +86,9 @@ class Observer:
         """So many attempts were begun by a worker whose lease ran out."""
 
 
+_Batch = list[tuple[Attempted, asyncio.Future[None]]]
+
+
 @dataclass(slots=True)
 class _Flight:
     leased: Leased
@@ -115,8 +120,10 @@ class Worker:
         self._alarms: dict[str, asyncio.TimerHandle] = {}
         self._in_flight_max = IN_FLIGHT_FIRST
         self._flights: dict[str, _Flight] = {}
+        self._of_workspace: Counter[str] = Counter()
         self._unrecorded: deque[tuple[Attempted, asyncio.Future[None]]] = deque()
         self._has_unrecorded = asyncio.Event()
+        self._record_alarm: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._forget_listener: Callable[[], None] = lambda: None
         self._troubles: dict[str, str] = {}
@@ -141,6 +148,7 @@ class Worker:
         # A claim under way is let through: cut off, what it has taken would wait for its lease to end.
         self._stopping = True
         self._wake.set()
+        self._has_unrecorded.set()
         await asyncio.wait(self._tasks[:1], timeout=STOP_CLAIMING_SECONDS)
         await _cancel(self._tasks[:1])
         tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
@@ -210,33 +218,46 @@ class Worker:
         return max(0.002, self._next_look - asyncio.get_running_loop().time())
 
     async def _claim_in(self, workspace_id: str, share: int) -> None:
-        of_workspace = sum(flight.leased.workspace_id == workspace_id for flight in self._flights.values())
         free = min(
             CLAIM_MAX,
             share,
             # Of what it may have now: just after a start, too, there is room for the others.
-            self._in_flight_max // WORKSPACE_SHARE - of_workspace,
+            self._in_flight_max // WORKSPACE_SHARE - self._of_workspace[workspace_id],
         )
         if free <= 0:
             self._unfinished[workspace_id] = None
             return
+        self._unfinished.pop(workspace_id, None)
+        prospect = await self._database.read(partial(_find, workspace_id))
+        if prospect.wait_ms is not None:
+            self._set_alarm(workspace_id, prospect.wait_ms / 1000)
+        if prospect.more:
+            self._unfinished[workspace_id] = None
+        if prospect.endpoint_ids:
+            await self._claim(workspace_id, prospect, free)
+
+    async def _claim(self, workspace_id: str, prospect: Prospect, free: int) -> None:
         request = ClaimRequest(
             lease_id=new_id(),
             lease_ms=LEASE_SECONDS * 1000,
             attempts_max=self._settings.attempts_max,
             limit=free,
         )
-        self._unfinished.pop(workspace_id, None)
-        claim = await self._database.write(lambda tx: claim_deliveries(tx, workspace_id, request))
-        self._set_going(workspace_id, request.lease_id, claim)
+        claim = await self._database.write(
+            lambda tx: claim_deliveries(tx, workspace_id, prospect.endpoint_ids, request)
+        )
+        self._set_going(workspace_id, request.lease_id, claim, prospect.secrets)
         if claim.takeovers:
             self._observer.taken_over(claim.takeovers)
         if claim.more:
             self._unfinished[workspace_id] = None
-            if len(claim.deliveries) == free:
-                self._look_at(workspace_id)
+        if len(claim.deliveries) == free:
+            self._look_at(workspace_id)
+        elif not claim.deliveries:
+            # Somebody else was faster, or holds an endpoint at this moment and may leave something.
+            self._set_alarm(workspace_id, PASSED_OVER_SECONDS)
 
-    def _set_going(self, workspace_id: str, lease_id: str, claim: Claim) -> None:
+    def _set_going(self, workspace_id: str, lease_id: str, claim: Claim, secrets: Sequence[str]) -> None:
         for row in claim.deliveries:
             timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
             leased = Leased(workspace_id, lease_id, row, timeout)
@@ -244,12 +265,15 @@ class Worker:
             # By lease as well: after a takeover the same delivery may be on its way twice in one process.
             key = f"{row.delivery_id}/{lease_id}"
             self._flights[key] = flight
-            flight.task = asyncio.create_task(self._deliver(leased, claim.secrets))
-            now = asyncio.get_running_loop().time()
-            flight.task.add_done_callback(partial(self._landed, key, workspace_id, now))
+            self._of_workspace[workspace_id] += 1
+            flight.task = asyncio.create_task(self._deliver(leased, secrets))
+            flight.task.add_done_callback(partial(self._landed, key, workspace_id))
 
-    def _landed(self, key: str, workspace_id: str, started_at: float, task: asyncio.Task[None]) -> None:
-        self._flights.pop(key, None)
+    def _landed(self, key: str, workspace_id: str, task: asyncio.Task[None]) -> None:
+        del self._flights[key]
+        self._of_workspace[workspace_id] -= 1
+        if not self._of_workspace[workspace_id]:
+            del self._of_workspace[workspace_id]
         self._in_flight_max = min(IN_FLIGHT_MAX, self._in_flight_max + 1)
         if not task.cancelled() and (broken := task.exception()) is not None:
             # Nothing is lost: the lease runs out and the delivery falls due again.
@@ -260,18 +284,7 @@ class Worker:
             if longest_waiting != workspace_id:
                 self._look_at(longest_waiting)
         if workspace_id in self._unfinished:
-            self._refill(workspace_id, asyncio.get_running_loop().time() - started_at)
-
-    def _refill(self, workspace_id: str, took_seconds: float) -> None:
-        """Take the free place again: at once after a fast answer, gathered with others after a slow one.
-
-        A tenth of what the attempt took is not felt, and spares a claim for each of a hundred slow receivers.
-        """
-        wait_seconds = min(REFILL_SECONDS_MAX, took_seconds / 10)
-        if wait_seconds < REFILL_SECONDS_MIN:
             self._look_at(workspace_id)
-        else:
-            self._set_alarm(workspace_id, wait_seconds)
 
     # Sending
 
@@ -286,38 +299,64 @@ class Worker:
         self._observer.attempted(attempted, leased.row.created_at)
         recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._unrecorded.append((attempted, recorded))
-        self._has_unrecorded.set()
+        self._record_soon(attempted.duration_ms / 1000)
         await recorded
 
     # Recording
 
+    def _record_soon(self, took_seconds: float) -> None:
+        wait_seconds = min(GATHER_SECONDS_MAX, took_seconds * GATHER_SHARE)
+        at_once = wait_seconds < GATHER_SECONDS_MIN or len(self._unrecorded) >= RECORD_MAX or self._stopping
+        if at_once:
+            self._has_unrecorded.set()
+            return
+        loop = asyncio.get_running_loop()
+        alarm = self._record_alarm
+        if alarm is None or alarm.when() > loop.time() + wait_seconds:
+            if alarm is not None:
+                alarm.cancel()
+            self._record_alarm = loop.call_later(wait_seconds, self._has_unrecorded.set)
+
     async def _record_some(self) -> None:
         """Record what waits, together. What the database does not take now is kept and tried again."""
         await self._has_unrecorded.wait()
+        if self._record_alarm is not None:
+            self._record_alarm.cancel()
+            self._record_alarm = None
         batch = [self._unrecorded.popleft() for _ in range(min(len(self._unrecorded), RECORD_MAX))]
         if not self._unrecorded:
             self._has_unrecorded.clear()
+        by_workspace: dict[str, _Batch] = {}
+        for each in batch:
+            by_workspace.setdefault(each[0].workspace_id, []).append(each)
+        # Side by side: on SQLite they share a commit, on PostgreSQL none waits for another.
+        failures = await asyncio.gather(*(self._record_or_keep(some) for some in by_workspace.values()))
+        for failure in failures:
+            if failure is not None:
+                raise failure
+
+    async def _record_or_keep(self, batch: _Batch) -> Exception | None:
+        """Once more after a failure that hides a commit is harmless: the leases of what was recorded are gone."""
         try:
-            await self._record(attempted for attempted, _ in batch)
-        except BaseException:
+            await self._record([attempted for attempted, _ in batch])
+        except BaseException as failure:
             self._unrecorded.extendleft(reversed(batch))
             self._has_unrecorded.set()
+            if isinstance(failure, Exception):
+                return failure
             raise
         for _, recorded in batch:
             if not recorded.done():
                 recorded.set_result(None)
+        return None
 
-    async def _record(self, batch: Iterable[Attempted]) -> None:
-        by_workspace: dict[str, list[Attempted]] = {}
-        for attempted in batch:
-            by_workspace.setdefault(attempted.workspace_id, []).append(attempted)
-        for workspace_id, attempts in by_workspace.items():
-            # Once more after a failure half-way is harmless: the lease of what was recorded is gone.
-            wait_ms = await self._database.write(
-                partial(_record, workspace_id, attempts, self._settings.waits_seconds)
-            )
-            if wait_ms is not None:
-                self._set_alarm(workspace_id, wait_ms / 1000)
+    async def _record(self, attempts: Sequence[Attempted]) -> None:
+        workspace_id = attempts[0].workspace_id
+        wait_ms = await self._database.write(
+            partial(_record, workspace_id, attempts, self._settings.waits_seconds)
+        )
+        if wait_ms is not None:
+            self._set_alarm(workspace_id, wait_ms / 1000)
 
     def _set_alarm(self, workspace_id: str, wait_seconds: float) -> None:
         """Look at a workspace then, not a poll later. What this misses, the poll finds."""
@@ -349,6 +388,10 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _find(workspace_id: str, tx: Tx) -> Prospect:
+    return await find_claimable(tx, workspace_id)
 
 
 async def _record(

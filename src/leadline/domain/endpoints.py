@@ -6,8 +6,14 @@ nothing but failure. Waiting costs a delivery no attempt.
 
 from __future__ import annotations
 
+import heapq
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Ours: the contract says "keeps failing".
 BREAKER_FAILURES = 10
@@ -54,6 +60,10 @@ class Bucket:
             return burst
         return min(burst, self.tokens + max(0, now_ms - self.at_ms) * self.per_second / 1000)
 
+    def wait_ms(self, now_ms: int) -> int:
+        """How long until there is a whole token in it; 0 when there is one."""
+        return max(0, math.ceil((1 - self.filled(now_ms)) * 1000 / self.per_second))
+
 
 HEALTHY = Health()
 
@@ -96,3 +106,23 @@ def room(
     else:
         free = max(0, max_concurrency - in_flight)
     return free if bucket is None else min(free, int(bucket.filled(now_ms)))
+
+
+def share_out(places: int, rooms: Mapping[str, int], in_flight: Mapping[str, int]) -> dict[str, int]:
+    """How many of so many places each endpoint gets, at most its room; those that get none are left out.
+
+    Each place goes to whoever has the fewest attempts under way, so that slow endpoints, which keep their
+    places long, leave some to the others.
+    """
+    given: dict[str, int] = {}
+    queue = [(in_flight.get(endpoint_id, 0), endpoint_id) for endpoint_id, room in rooms.items() if room > 0]
+    heapq.heapify(queue)
+    while places > 0 and queue:
+        busy, endpoint_id = queue[0]
+        given[endpoint_id] = given.get(endpoint_id, 0) + 1
+        places -= 1
+        if given[endpoint_id] < rooms[endpoint_id]:
+            heapq.heapreplace(queue, (busy + 1, endpoint_id))
+        else:
+            heapq.heappop(queue)
+    return given

@@ -66,10 +66,13 @@ class Target:
     request_target: bytes
     """Path and query exactly as in the URL; `/` stands for a path that is left out."""
 
+    literal: Address | None
+    """The address the URL spells out, or None when its host is a name."""
+
     @property
-    def literal(self) -> Address | None:
-        """The address the URL spells out, or None when its host is a name."""
-        return parse_literal(self.ascii_host)
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port: what a connection can be shared for."""
+        return self.scheme, self.ascii_host, self.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +126,11 @@ def split_target(url: str) -> Target:
     if ascii_host is None or port is None or problems:
         raise UnusableUrl(problems or ["Its host or port is not valid."])
     spelled = host if host.isascii() else ascii_host
+    bare_host = ascii_host.lower().strip("[]")
     return Target(
         scheme=parts.scheme,
-        ascii_host=ascii_host.lower().strip("[]"),
+        ascii_host=bare_host,
+        literal=parse_literal(bare_host),
         port=port,
         host_header=spelled if port == _DEFAULT_PORTS[parts.scheme] else f"{spelled}:{port}",
         request_target=((parts.path or "/") + parts.query).encode("ascii"),

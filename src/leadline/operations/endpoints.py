@@ -18,7 +18,7 @@ from leadline.operations.views import endpoint_view
 from leadline.store import endpoints as store
 from leadline.store import workspaces
 from leadline.store.database import Signal, Tx
-from leadline.store.endpoints import EndpointRow
+from leadline.store.endpoints import EndpointRow, Tally
 from leadline.wire.deliveries import DeliveryAnswer, EndpointAnswer, EndpointsAnswer, EndpointView
 
 _SAMPLE_NUMBER = "+15555550100"
@@ -114,12 +114,12 @@ async def _views(
 ) -> list[EndpointView]:
     wanted = [row.endpoint_id for row in rows]
     waiting = await store.backlogs(tx, workspace_id, wanted)
-    day = await store.last_day(tx, workspace_id, wanted)
+    tallies = await store.tallies(tx, workspace_id, wanted)
     return [
         endpoint_view(
             row,
             backlog=waiting.get(row.endpoint_id, 0),
-            last_day=day.get(row.endpoint_id, (0, 0)),
+            tally=tallies.get(row.endpoint_id, Tally()),
             timeout_seconds=timeout_seconds,
         )
         for row in rows

@@ -9,6 +9,8 @@ from leadline.store.database import Tx
 
 BATCH = 500
 DAY_MS = 86_400_000
+# The last 24 hours are shown; what is older is kept as one sum.
+HOURS_KEPT_MS = 2 * DAY_MS
 
 
 async def workspace_ids(tx: Tx) -> list[str]:
@@ -29,7 +31,7 @@ async def _prune_kept(tx: Tx, workspace_id: str) -> bool:
     if workspace is None:
         return False
     kept_since = tx.now_ms - workspace.retention_days * DAY_MS
-    await endpoints.prune_hours(tx, workspace_id, kept_since)
+    await endpoints.fold_hours(tx, workspace_id, tx.now_ms - HOURS_KEPT_MS)
     await users.prune_sessions(tx, workspace_id, tx.now_ms - SESSION_IDLE_MS)
     await users.prune_links(tx, workspace_id)
     entries = await audit.prune_entries(tx, workspace_id, kept_since, limit=BATCH)

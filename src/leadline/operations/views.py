@@ -14,7 +14,7 @@ from leadline.domain.outcomes import AddTo, RemoveFrom, RemoveFromAll, lists_nam
 from leadline.store.calls import AppliedRow, CallRow, OpenCallRow
 from leadline.store.contacts import ContactRow
 from leadline.store.deliveries import AttemptRow, DeliveryRow
-from leadline.store.endpoints import EndpointRow
+from leadline.store.endpoints import EndpointRow, Tally
 from leadline.store.outcomes import OutcomeRow, destination_of
 from leadline.store.replays import ReplayRow
 from leadline.store.smart_lists import JoinedRow, MemberRow, MembershipRow, MoveRow, SmartListRow
@@ -262,12 +262,9 @@ def delivery_view(row: DeliveryRow, attempts: Iterable[AttemptRow]) -> Delivery:
     )
 
 
-def endpoint_view(
-    row: EndpointRow, *, backlog: int, last_day: tuple[int, int], timeout_seconds: int
-) -> EndpointView:
-    """`last_day` is (succeeded, failed); `timeout_seconds` holds for those that have none of their own."""
-    succeeded, failed = last_day
-    attempts = succeeded + failed
+def endpoint_view(row: EndpointRow, *, backlog: int, tally: Tally, timeout_seconds: int) -> EndpointView:
+    """`timeout_seconds` holds for those that have none of their own."""
+    attempts = tally.succeeded_last_day + tally.failed_last_day
     return EndpointView(
         endpoint_id=row.endpoint_id,
         webhook_url=row.webhook_url,
@@ -278,14 +275,14 @@ def endpoint_view(
         timeout_seconds=row.timeout_seconds or timeout_seconds,
         backlog=backlog,
         health=EndpointHealth(
-            success_rate=round(succeeded / attempts, 4) if attempts else None,
-            succeeded_last_day=succeeded,
-            failed_last_day=failed,
-            succeeded_total=row.succeeded_count,
-            failed_total=row.failed_count,
+            success_rate=round(tally.succeeded_last_day / attempts, 4) if attempts else None,
+            succeeded_last_day=tally.succeeded_last_day,
+            failed_last_day=tally.failed_last_day,
+            succeeded_total=tally.succeeded_total,
+            failed_total=tally.failed_total,
             failures_in_a_row=row.failures_in_a_row,
             failing_since=iso_or_none(row.failing_since),
-            last_success_at=iso_or_none(row.last_success_at),
+            last_success_at=iso_or_none(tally.last_success_at),
             last_failure_at=iso_or_none(row.last_failure_at),
             last_failure=row.last_failure,
             next_probe_at=iso_or_none(row.probe_at),

@@ -11,10 +11,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from leadline.domain.paging import PageRequest
 from leadline.store.database import Tx
-from leadline.store.engines import Statement
-from leadline.store.rows import Row, columns, insertion, insertion_of_many, listing, page_values, values_of
+from leadline.store.engines import ApartStatement, Engine, Statement
+from leadline.store.rows import Row, columns, insertion_of_many, listing, page_values, update_of_many
 
 
 class DeliveryRow(Row, frozen=True, gc=False):
@@ -55,6 +57,8 @@ class AttemptRow(Row, frozen=True, gc=False):
 
 
 class ClaimedRow(Row, frozen=True, gc=False):
+    """A delivery to be sent; its counts include the attempt that it is claimed for."""
+
     delivery_id: str
     endpoint_id: str
     webhook_url: str
@@ -62,8 +66,46 @@ class ClaimedRow(Row, frozen=True, gc=False):
     attempt_count: int
     schedule_step: int
     created_at: int
+    lease_id: str | None
+    """Of the worker that it is taken over from, None when it was free."""
 
 
+class AttemptedRow(Row, frozen=True, gc=False):
+    """A delivery whose attempt is over. `now` is the database's clock (Unix ms)."""
+
+    delivery_id: str
+    outcome_id: str | None
+    call_id: str | None
+    contact_id: str | None
+    schedule_step: int
+    lease_id: str | None
+    has_payload: int
+    endpoint_is_failing: int
+    now: int
+
+
+class ResultRow(Row, frozen=True, gc=False):
+    """What an attempt makes of a delivery, under the lease that it was claimed with."""
+
+    workspace_id: str
+    delivery_id: str
+    lease_id: str
+    state: str
+    due_at: int | None
+    schedule_step: int
+    last_error: str | None
+    last_status: int | None
+    finished_at: int | None
+
+
+class Room(Row, frozen=True, gc=False):
+    """How many deliveries an endpoint may get."""
+
+    endpoint_id: str
+    room: int
+
+
+_encode = msgspec.json.Encoder().encode
 _DELIVERY = columns(DeliveryRow)
 _INSERT = insertion_of_many("deliveries", DeliveryRow, expressions={"due_at": "{now_ms}"})
 _GET = Statement(
@@ -110,47 +152,43 @@ _WORKSPACES_DUE = Statement(
     " WHERE d.workspace_id = e.workspace_id AND d.endpoint_id = e.endpoint_id"
     " AND d.state = 'pending' AND d.due_at <= {now_ms}))"
 )
-_ORPHANED = Statement(
-    "SELECT COUNT(*) FROM deliveries WHERE workspace_id = :workspace_id AND endpoint_id IN {ids:endpoint_ids}"
-    " AND lease_id IS NOT NULL AND due_at <= {now_ms}"
+_CLAIMABLE = columns(ClaimedRow).replace(
+    "attempt_count, schedule_step", "attempt_count + 1, schedule_step + 1"
 )
-# MATERIALIZED, because PostgreSQL may run a subquery once per row: each run skips what the one before has locked,
-# and all that is due would be claimed, whatever the limit.
-_CLAIM = Statement(
-    "WITH claimable AS MATERIALIZED (SELECT delivery_id FROM deliveries"
-    " WHERE workspace_id = :workspace_id AND endpoint_id = :endpoint_id AND state = 'pending'"
-    " AND due_at <= {now_ms} ORDER BY due_at, delivery_id LIMIT :limit {skip_locked})"
-    " UPDATE deliveries SET lease_id = :lease_id, due_at = {now_ms} + :lease_ms,"
-    " attempt_count = attempt_count + 1, schedule_step = schedule_step + 1"
-    " WHERE workspace_id = :workspace_id AND delivery_id IN (SELECT delivery_id FROM claimable)"
-    f" RETURNING {columns(ClaimedRow)}"
+_DUE = ApartStatement(
+    sqlite=f"SELECT {_CLAIMABLE} FROM deliveries WHERE workspace_id = :workspace_id"
+    " AND endpoint_id = json_extract(:rooms, '$[0].endpoint_id') AND state = 'pending' AND due_at <= :now"
+    " ORDER BY due_at, delivery_id LIMIT json_extract(:rooms, '$[0].room')",
+    postgresql="SELECT due.* FROM json_to_recordset(CAST(:rooms AS json)) AS r (endpoint_id uuid, room bigint)"
+    f" CROSS JOIN LATERAL (SELECT {_CLAIMABLE} FROM deliveries WHERE workspace_id = :workspace_id"
+    " AND endpoint_id = r.endpoint_id AND state = 'pending' AND due_at <= :now"
+    " ORDER BY due_at, delivery_id LIMIT r.room {skip_locked}) due",
 )
-# Its last attempt was begun and never recorded; this claim was one too many.
+_LEASE = Statement(
+    "UPDATE deliveries SET lease_id = :lease_id, due_at = :until, attempt_count = attempt_count + 1,"
+    " schedule_step = schedule_step + 1 WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
+)
 _EXHAUST = Statement(
-    "UPDATE deliveries SET state = 'exhausted', due_at = NULL, lease_id = NULL, finished_at = :now,"
-    " attempt_count = attempt_count - 1, schedule_step = schedule_step - 1"
-    " WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id AND lease_id = :lease_id"
+    "UPDATE deliveries SET state = 'exhausted', due_at = NULL, lease_id = NULL, finished_at = :now"
+    " WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
 )
 _RENEW = Statement(
     "UPDATE deliveries SET due_at = {now_ms} + :lease_ms WHERE workspace_id = :workspace_id"
     " AND delivery_id IN {ids:delivery_ids} AND lease_id = :lease_id"
 )
+_LOCK_ATTEMPTED = Statement(
+    "SELECT d.delivery_id, d.outcome_id, d.call_id, d.contact_id, d.schedule_step, d.lease_id,"
+    " CASE WHEN d.payload IS NULL THEN 0 ELSE 1 END, CASE WHEN e.failures_in_a_row > 0 THEN 1 ELSE 0 END, {now_ms}"
+    " FROM deliveries d JOIN endpoints e ON e.workspace_id = d.workspace_id AND e.endpoint_id = d.endpoint_id"
+    " WHERE d.workspace_id = :workspace_id AND d.delivery_id IN {ids:delivery_ids}"
+    " ORDER BY d.delivery_id {for_update_of_d}"
+)
 # With the lease it was claimed under, or not at all: a stale worker writes nothing.
-_FINISH = Statement(
-    "UPDATE deliveries SET state = :state, due_at = NULL, lease_id = NULL, last_error = :last_error,"
-    " last_status = :last_status, finished_at = :now WHERE workspace_id = :workspace_id"
-    " AND delivery_id = :delivery_id AND lease_id = :lease_id"
-)
-_POSTPONE = Statement(
-    "UPDATE deliveries SET due_at = {now_ms} + :wait_ms, lease_id = NULL, last_error = :last_error,"
-    " last_status = :last_status WHERE workspace_id = :workspace_id"
-    " AND delivery_id = :delivery_id AND lease_id = :lease_id"
-)
-# The endpoint does not want anything for now: the attempt is not held against the delivery.
-_WAIT = Statement(
-    "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL, schedule_step = schedule_step - 1,"
-    " last_error = :last_error, last_status = :last_status WHERE workspace_id = :workspace_id"
-    " AND delivery_id = :delivery_id AND lease_id = :lease_id"
+_RECORD = update_of_many(
+    "deliveries",
+    "state = :state, due_at = :due_at, lease_id = NULL, schedule_step = :schedule_step,"
+    " last_error = :last_error, last_status = :last_status, finished_at = :finished_at",
+    "deliveries.delivery_id = :delivery_id AND deliveries.lease_id = :lease_id",
 )
 _RELEASE = Statement(
     "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL WHERE workspace_id = :workspace_id"
@@ -184,7 +222,7 @@ _DROP_PAYLOADS = Statement(
     " AND delivery_id IN {ids:delivery_ids} AND finished_at IS NOT NULL"
 )
 
-_INSERT_ATTEMPT = insertion(
+_INSERT_ATTEMPTS = insertion_of_many(
     "attempts", AttemptRow, tail="ON CONFLICT (workspace_id, delivery_id, number) DO NOTHING"
 )
 _ATTEMPTS = Statement(
@@ -264,33 +302,32 @@ async def workspaces_due(tx: Tx) -> list[str]:
     return [row[0] for row in await tx.all(_WORKSPACES_DUE)]
 
 
-async def count_orphaned(tx: Tx, workspace_id: str, endpoint_ids: Sequence[str]) -> int:
-    """How many attempts to these endpoints were begun by somebody whose lease has run out."""
-    wanted = json.dumps(list(endpoint_ids))
-    row = await tx.first(_ORPHANED, workspace_id=workspace_id, endpoint_ids=wanted)
-    return int(row[0]) if row else 0
+async def due_deliveries(tx: Tx, workspace_id: str, rooms: Sequence[Room], now: int) -> list[ClaimedRow]:
+    """What has been due longest to each endpoint, as much as there is room for, held until the commit.
+
+    What another worker holds is left out.
+    """
+    at_once = [rooms] if tx.engine is Engine.POSTGRESQL else [[room] for room in rooms]
+    found: list[ClaimedRow] = []
+    for some in at_once:
+        wanted = _encode(some).decode()
+        rows = await tx.all(_DUE, workspace_id=workspace_id, rooms=wanted, now=now)
+        found += [ClaimedRow(*row) for row in rows]
+    return found
 
 
-async def claim_deliveries(
-    tx: Tx, workspace_id: str, endpoint_id: str, *, lease_id: str, lease_ms: int, limit: int
-) -> list[ClaimedRow]:
-    """Take what is due to one endpoint, for `lease_ms`. The attempt counts from here, whatever becomes of it."""
-    rows = await tx.all(
-        _CLAIM,
-        workspace_id=workspace_id,
-        endpoint_id=endpoint_id,
-        lease_id=lease_id,
-        lease_ms=lease_ms,
-        limit=limit,
-    )
-    return [ClaimedRow(*row) for row in rows]
+async def lease_deliveries(
+    tx: Tx, workspace_id: str, delivery_ids: Sequence[str], *, lease_id: str, until: int
+) -> None:
+    """Ours until then (Unix ms of the database's clock). The attempt counts from here, whatever becomes of it."""
+    wanted = json.dumps(list(delivery_ids))
+    await tx.run(_LEASE, workspace_id=workspace_id, delivery_ids=wanted, lease_id=lease_id, until=until)
 
 
-async def exhaust_delivery(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
-    """End one that was claimed after its last attempt."""
-    await tx.run(
-        _EXHAUST, workspace_id=workspace_id, delivery_id=delivery_id, lease_id=lease_id, now=tx.now_ms
-    )
+async def exhaust_deliveries(tx: Tx, workspace_id: str, delivery_ids: Sequence[str]) -> None:
+    """End those whose last attempt was begun and never recorded."""
+    wanted = json.dumps(list(delivery_ids))
+    await tx.run(_EXHAUST, workspace_id=workspace_id, delivery_ids=wanted, now=tx.now_ms)
 
 
 async def renew_leases(
@@ -305,73 +342,15 @@ async def renew_leases(
     )
 
 
-async def finish_delivery(
-    tx: Tx,
-    workspace_id: str,
-    delivery_id: str,
-    lease_id: str,
-    *,
-    state: str,
-    last_error: str | None,
-    last_status: int | None,
-) -> bool:
-    return bool(
-        await tx.run(
-            _FINISH,
-            workspace_id=workspace_id,
-            delivery_id=delivery_id,
-            lease_id=lease_id,
-            state=state,
-            last_error=last_error,
-            last_status=last_status,
-            now=tx.now_ms,
-        )
-    )
+async def lock_attempted(tx: Tx, workspace_id: str, delivery_ids: Sequence[str]) -> list[AttemptedRow]:
+    """In the order of their ids, so that two workers never wait for each other."""
+    wanted = json.dumps(list(delivery_ids))
+    rows = await tx.all(_LOCK_ATTEMPTED, workspace_id=workspace_id, delivery_ids=wanted)
+    return [AttemptedRow(*row) for row in rows]
 
 
-async def postpone_delivery(
-    tx: Tx,
-    workspace_id: str,
-    delivery_id: str,
-    lease_id: str,
-    *,
-    wait_ms: int,
-    last_error: str | None,
-    last_status: int | None,
-) -> bool:
-    return bool(
-        await tx.run(
-            _POSTPONE,
-            workspace_id=workspace_id,
-            delivery_id=delivery_id,
-            lease_id=lease_id,
-            wait_ms=wait_ms,
-            last_error=last_error,
-            last_status=last_status,
-        )
-    )
-
-
-async def wait_delivery(
-    tx: Tx,
-    workspace_id: str,
-    delivery_id: str,
-    lease_id: str,
-    *,
-    last_error: str | None,
-    last_status: int | None,
-) -> bool:
-    """Leave it due, for when its endpoint wants it again."""
-    return bool(
-        await tx.run(
-            _WAIT,
-            workspace_id=workspace_id,
-            delivery_id=delivery_id,
-            lease_id=lease_id,
-            last_error=last_error,
-            last_status=last_status,
-        )
-    )
+async def record_results(tx: Tx, rows: Sequence[ResultRow]) -> None:
+    await tx.change_many(_RECORD, rows)
 
 
 async def release_delivery(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
@@ -410,5 +389,6 @@ async def prune_deliveries(tx: Tx, workspace_id: str, kept_since: int, *, limit:
     return len(rows)
 
 
-async def insert_attempt(tx: Tx, row: AttemptRow) -> None:
-    await tx.run(_INSERT_ATTEMPT, **values_of(row))
+async def insert_attempts(tx: Tx, rows: Sequence[AttemptRow]) -> None:
+    """One that is there already stays as it is: it is recorded again after an answer that was lost."""
+    await tx.change_many(_INSERT_ATTEMPTS, rows)

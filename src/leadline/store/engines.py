@@ -7,10 +7,12 @@ execution was measured at several times the driver's (docs/decisions/0002).
 | mark | SQLite | PostgreSQL | differs because |
 |---|---|---|---|
 | `{for_update}` | nothing | `FOR NO KEY UPDATE` | SQLite has one writer, so every row is locked already |
+| `{for_update_of_d}` | nothing | `FOR NO KEY UPDATE OF d` | likewise; of a join, only the table `d` |
 | `{skip_locked}` | nothing | `FOR NO KEY UPDATE SKIP LOCKED` | likewise |
 | `{now_ms}` | `unixepoch('subsec')` | `clock_timestamp()` | due times use the database's clock |
 | `{ids:x}`, `{texts:x}` | `json_each` | `json_array_elements_text` | a list is one parameter: its JSON |
 | `{rows:table}` | (row by row) | `json_populate_recordset` | see `ManyStatement` |
+| (`ApartStatement`) | asked per row | `LATERAL` | SQLite knows no LIMIT that a row says |
 | `{commit_order}` | one more than the newest | the transaction's number | SQLite commits in the order it writes |
 | `{commit_horizon}` | no bound | the oldest running transaction | PostgreSQL commits in any order |
 
@@ -35,6 +37,7 @@ class Engine(StrEnum):
 _MARKS: dict[Engine, dict[str, str]] = {
     Engine.SQLITE: {
         "for_update": "",
+        "for_update_of_d": "",
         "skip_locked": "",
         "now_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
         "ids": "(SELECT value FROM json_each(:{0}))",
@@ -46,6 +49,7 @@ _MARKS: dict[Engine, dict[str, str]] = {
     },
     Engine.POSTGRESQL: {
         "for_update": "FOR NO KEY UPDATE",
+        "for_update_of_d": "FOR NO KEY UPDATE OF d",
         "skip_locked": "FOR NO KEY UPDATE SKIP LOCKED",
         "now_ms": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
         "ids": "(SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:{0} AS json)))",
@@ -92,6 +96,18 @@ class ManyStatement(Statement):
             lambda found: f"?{self.names.index(found[1]) + 1}", translate(each, Engine.SQLITE)
         )
         self.postgresql, self.postgresql_names = _numbered(translate(together, Engine.POSTGRESQL))
+
+
+class ApartStatement(Statement):
+    """One statement that the engines cannot share, under one set of names: each text uses all of them."""
+
+    __slots__ = ()
+
+    def __init__(self, *, sqlite: str, postgresql: str) -> None:
+        super().__init__(sqlite)
+        self.postgresql, self.postgresql_names = _numbered(translate(postgresql, Engine.POSTGRESQL))
+        assert set(self.names) == set(self.postgresql_names), "the callers name the values once"
+        self.names = self.postgresql_names
 
 
 def translate(text: str, engine: Engine) -> str:

@@ -158,9 +158,7 @@ endpoints = _table(
     # The token bucket of the rate limit: what was left, and when.
     sa.Column("bucket_tokens", number(), nullable=True),
     _int("bucket_at", null=True),
-    _int("succeeded_count"),
-    _int("failed_count"),
-    _int("last_success_at", null=True),
+    # What succeeds is counted in endpoint_hours alone: a success changes nothing here while all is well.
     _int("last_failure_at", null=True),
     _text("last_failure", null=True),
     _int("created_at"),
@@ -402,9 +400,11 @@ endpoint_hours = _table(
     "endpoint_hours",
     _id("workspace_id"),
     _id("endpoint_id"),
+    # Unix time in hours; 0 holds all that is older than what is kept by the hour.
     _int("hour"),
     _int("succeeded_count"),
     _int("failed_count"),
+    _int("last_success_at", null=True),
     sa.PrimaryKeyConstraint("workspace_id", "endpoint_id", "hour"),
     _reference("endpoints", "endpoint_id"),
 )

@@ -12,14 +12,13 @@ import hashlib
 import logging
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from leadline.clock import monotonic_seconds
 from leadline.domain.access import Principal, allows
 from leadline.domain.errors import (
     FeatureDisabled,
@@ -48,8 +47,7 @@ from leadline.store.database import Database, Together, Tx
 from leadline.web.auth import Authenticator, token_of
 from leadline.web.decoding import Fields, Malformed, decode_json, read_fields, read_query
 from leadline.web.downloads import Download, send_download
-from leadline.web.edge import ClientGone, EdgeRefusal, read_body
-from leadline.web.metrics import Metrics
+from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
 from leadline.web.problems import refusal_response
 from leadline.web.table import PREFIX, BodyUse, Context, KeyUse, Operation, Reply, Request, Routes
 
@@ -72,7 +70,7 @@ _WANTED = frozenset(
 )  # fmt: skip
 
 Page = Callable[["Scope", "Receive", "Send"], Awaitable[None]]
-Stream = Callable[["Call", "Send"], Awaitable[None]]
+Stream = Callable[["Call", "Send"], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
@@ -102,7 +100,6 @@ class Api:
         authenticator: Authenticator,
         context: Context,
         keys_kept_ms: int,
-        metrics: Metrics,
         pages: dict[str, Page],
         stream: Stream,
         console: Console | None = None,
@@ -113,7 +110,6 @@ class Api:
         self._authenticator = authenticator
         self._context = context
         self._keys_kept_ms = keys_kept_ms
-        self._metrics = metrics
         self._pages = pages
         self._stream = stream
         self._gate = KeyGate()
@@ -126,36 +122,31 @@ class Api:
             return
         path: str = scope["path"]
         request_id: str = scope["state"]["request_id"]
-        started = monotonic_seconds()
-        name, status = "other", 500
         try:
             if not (path == PREFIX or path.startswith(_INSIDE)):
                 await self._page(path, scope, receive, send)
                 return
             call = await self._admit(scope, path, request_id)
-            name = call.operation.name
             if call.operation.streams and _wants_stream(call.headers.get(b"accept")):
-                await self._stream(call, send)
+                await while_listened_to(receive, self._stream(call, send))
                 return
             download = call.operation.download
             if download is not None and download.is_wanted(call.headers.get(b"accept")):
                 await self._download(call, download, receive, send)
-                status = 200
                 return
             answer = await self._answer(call, receive)
-            status = await _send_answer(send, call, answer)
+            await _send_answer(send, call, answer)
         except (EdgeRefusal, ClientGone):
             raise
         except LeadlineError as refused:
+            scope["state"]["error"] = refused.code
             status, body, headers = refusal_response(refused, request_id)
             await _send(send, status, body, headers)
-        finally:
-            self._metrics.request(name, scope["method"], status, monotonic_seconds() - started)
 
     async def _download(self, call: Call, download: Download, receive: Receive, send: Send) -> None:
         _check_media_type(call)
         request = _request(call, await _body_value(call, receive), self._context)
-        await send_download(
+        sending = send_download(
             send,
             download,
             request,
@@ -163,6 +154,7 @@ class Api:
             authenticator=self._authenticator,
             token=call.token,
         )
+        await while_listened_to(receive, sending)
 
     async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._pages.get(path)
@@ -197,7 +189,7 @@ class Api:
                 raise Forbidden(f"This needs the scope {needed}.")
         if operation.needs_outcomes and not principal.outcomes_enabled:
             raise FeatureDisabled
-        return Call(
+        call = Call(
             method=operation.method,
             path=path,
             raw_query=scope["query_string"],
@@ -209,6 +201,8 @@ class Api:
             operation=operation,
             parameters=parameters,
         )
+        scope["state"]["call"] = call  # for the accounts of requests
+        return call
 
     async def _answer(self, call: Call, receive: Receive) -> EncodedAnswer:
         operation = call.operation
@@ -471,7 +465,7 @@ def _wants_stream(accept: bytes | None) -> bool:
     return accept is None or b"text/event-stream" in accept or b"application/json" not in accept
 
 
-async def _send_answer(send: Send, call: Call, answer: EncodedAnswer) -> int:
+async def _send_answer(send: Send, call: Call, answer: EncodedAnswer) -> None:
     headers = []
     if answer.etag is not None:
         headers.append((b"etag", answer.etag.encode()))
@@ -479,9 +473,8 @@ async def _send_answer(send: Send, call: Call, answer: EncodedAnswer) -> int:
         headers.append((b"idempotent-replayed", b"true"))
     if call.operation.tagged_by_content and answer.etag is not None and _is_known(call, answer.etag):
         await _send(send, 304, b"", headers)
-        return 304
+        return
     await _send(send, answer.status, answer.body, headers)
-    return answer.status
 
 
 def _is_known(call: Call, etag: str) -> bool:

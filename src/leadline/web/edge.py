@@ -13,12 +13,15 @@ contract § 1. Both answer with the same envelope, written by `problem`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from leadline.clock import monotonic_seconds
 from leadline.domain.errors import InvalidRequest, LeadlineError, PayloadTooLarge
 from leadline.ids import new_id
 
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX = 64 * 1024
 """Contract § 1: a body over 64 KiB is refused."""
+
+CLIENT_GONE = 499
+"""Told of a request whose caller went away before its answer had begun, as others do; it is never sent."""
 
 log = logging.getLogger("leadline.web")
 
@@ -112,6 +118,24 @@ async def read_body(receive: Receive) -> bytes:
     raise ClientGone
 
 
+async def while_listened_to(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, an answer without an end, until it ends or the caller has gone; then it is cancelled."""
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_departure(receive))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in (working, gone):
+            each.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+    if not working.cancelled():
+        working.result()
+
+
+async def _departure(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def send_problem(
     send: Send,
     status: int,
@@ -128,7 +152,13 @@ async def send_problem(
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def guarded(app: ASGIApp, *, body_bytes_max: int = BODY_BYTES_MAX) -> ASGIApp:
+Answered = Callable[["Scope", int, float], None]
+"""Told when a request is over: its scope, the status that was sent (499: nobody was left), seconds."""
+
+
+def guarded(
+    app: ASGIApp, *, body_bytes_max: int = BODY_BYTES_MAX, answered: Answered | None = None
+) -> ASGIApp:
     """Wrap the application so that it only sees requests whose form keeps contract § 1.
 
     - Exactly one valid Host, one length, and an announced length within `body_bytes_max`; else 400 or 413
@@ -137,49 +167,65 @@ def guarded(app: ASGIApp, *, body_bytes_max: int = BODY_BYTES_MAX) -> ASGIApp:
     - `scope["state"]["request_id"]` is set, and every answer carries `X-Request-Id`.
     - A refusal or an error that escapes the application is answered (500 `internal_error` for an
       unforeseen one, logged with its traceback), unless an answer has already begun.
+    - `answered` is told of every request once it is over, however it ended.
     """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
+        started = monotonic_seconds()
         sent_id, body_is_chunked, refusal = _judge_head(scope["headers"], body_bytes_max)
         request_id = request_id_from(sent_id)
         scope.setdefault("state", {})["request_id"] = request_id
         answer = _Answer(send, request_id)
-        if refusal is not None:
-            await answer.refuse(refusal)
-            return
         if body_is_chunked:
             receive = _CountedBody(receive, answer, body_bytes_max).receive
         try:
-            await app(scope, receive, answer.send)
-        except EdgeRefusal as raised:
-            await answer.refuse(raised)
-        except ClientGone:
-            pass
-        except Exception:
-            log.exception("request %s failed", request_id)
-            await answer.fail()
+            if refusal is not None:
+                await answer.refuse(refusal)
+            else:
+                await _run(app, scope, receive, answer)
+        except asyncio.CancelledError:
+            answer.status = answer.status or 503  # what the server answers for us when its grace is over
+            raise
+        finally:
+            if answered is not None:
+                answered(scope, answer.status or CLIENT_GONE, monotonic_seconds() - started)
 
     return guard
+
+
+async def _run(app: ASGIApp, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    """Run the application, and answer what escapes it."""
+    try:
+        await app(scope, receive, answer.send)
+    except EdgeRefusal as raised:
+        await answer.refuse(raised)
+    except ClientGone:
+        pass
+    except Exception:
+        log.exception("a request failed", extra={"request_id": answer.request_id})
+        await answer.fail()
 
 
 class _Answer:
     """The answer to one request: adds `X-Request-Id`, and knows whether it has begun."""
 
-    __slots__ = ("_id_field", "_request_id", "_send", "closing", "started")
+    __slots__ = ("_id_field", "_send", "closing", "request_id", "started", "status")
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self._request_id = request_id
+        self.request_id = request_id
         self._id_field = (b"x-request-id", request_id.encode("ascii"))
         self.started = False
         self.closing = False
+        self.status = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
+            self.status = message["status"]
             headers = [*message.get("headers", ()), self._id_field]
             if self.closing and _CLOSE not in headers:
                 headers.append(_CLOSE)
@@ -189,13 +235,13 @@ class _Answer:
     async def refuse(self, refusal: EdgeRefusal) -> None:
         if self.started:
             raise refusal  # half an answer cannot be taken back; the server closes the connection
-        body = problem(refusal.code, refusal.message, self._request_id, details=_details(refusal))
+        body = problem(refusal.code, refusal.message, self.request_id, details=_details(refusal))
         await send_problem(self.send, refusal.status, body)
 
     async def fail(self) -> None:
         if self.started:
             raise AnswerCutShort
-        body = problem("internal_error", "Something went wrong on our side.", self._request_id)
+        body = problem("internal_error", "Something went wrong on our side.", self.request_id)
         await send_problem(self.send, 500, body)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from leadline import __version__
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _DELIVERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 36_000, 360_000)
@@ -17,6 +19,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        # Processor, memory, open files and start of this process; on Linux only, elsewhere it tells nothing.
+        ProcessCollector(registry=self.registry)
+        info = Gauge("leadline_info", "Which version this is; always 1.", ["version"], registry=self.registry)
+        info.labels(__version__).set(1)
         self._requests = Counter(
             "leadline_http_requests", "Requests answered.", ["operation", "status"], registry=self.registry
         )

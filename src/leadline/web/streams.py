@@ -131,8 +131,9 @@ class EventStreams:
                 ],
             }
         )
-        # Something at once, so that the caller knows that the stream stands.
-        await _send_chunk(send, b": leadline\nretry: 1000\n\n")
+        # Something at once, so that the caller knows that the stream stands; with where it starts, so that nothing
+        # is left out when it breaks before the first event. An id that no event has stands for the beginning.
+        await _send_chunk(send, b": leadline\nretry: 1000\nid: %b\n\n" % position[1].encode())
         async for chunk in self._chunks(subscription, position, bell):
             await _send_chunk(send, chunk)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -6,6 +6,7 @@ API calls. Every answer carries the policy that lets a page load nothing but our
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from leadline.domain.errors import (
     MethodNotAllowed,
     NotFound,
     Unauthorized,
+    Unavailable,
     UnsupportedMediaType,
 )
 from leadline.ids import random_secret
@@ -45,19 +47,20 @@ from leadline.web.console.navigation import current, entries_for
 from leadline.web.console.rendering import Renderer
 from leadline.web.console.table import Data, Doors, Download, Gone, Page, Reply, Shown, Streamed, Visit
 from leadline.web.downloads import DownloadCutShort
-from leadline.web.edge import ClientGone, EdgeRefusal, read_body
+from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
 from leadline.web.pages import CSP
 from leadline.web.problems import STATUS_OF_CODE, STATUS_OF_CONSOLE_CODE
 from leadline.web.table import Context, Routes
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
 log = logging.getLogger("leadline.web")
 
 Headers = list[tuple[bytes, bytes]]
 Stream = Callable[[SignedIn, str, bytes | None, "Send"], Awaitable[None]]
 
+VISITOR_SECONDS = 365 * 86_400
 LIVE_PATH = "/live"
 FRAGMENT_HEADER = b"leadline-fragment"
 SECURITY_HEADERS: Headers = [
@@ -168,6 +171,7 @@ class Console:
             remote=scope["client"][0] if scope.get("client") else "",
             user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
             secure=secure,
+            browser=cookies.get(names.visitor, ""),
         )
         visitor = cookies.get(names.visitor, "")
         new_visitor = not 20 <= len(visitor) <= 100
@@ -179,7 +183,7 @@ class Console:
         await self._know_user(request)
         request.visit = replace(request.visit, query=Form.parse(request.scope["query_string"]))
         if request.visit.path == LIVE_PATH:
-            await self._serve_stream(request, send)
+            await while_listened_to(receive, self._serve_stream(request, send))
             return
         page = self._find(request)
         if page.method == "POST":
@@ -197,7 +201,9 @@ class Console:
         if signed_in is None:
             return
         if signed_in.is_stale:
-            await self._database.write(lambda tx: touch_session(tx, signed_in))
+            # A database that cannot be written for a moment still shows pages.
+            with contextlib.suppress(Unavailable):
+                await self._database.write(lambda tx: touch_session(tx, signed_in))
         request.visit = replace(request.visit, signed_in=signed_in, session_text=text)
         request.secret, request.new_visitor = text, False
 
@@ -277,7 +283,13 @@ class Console:
         if signed_in is None:
             raise Unauthorized("The session has ended; sign in again.")
         last = request.headers.get(b"last-event-id") or request.visit.query.text("after").encode() or None
-        await self._stream(signed_in, request.visit.session_text, last, send)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *SECURITY_HEADERS]}
+            await send(message)
+
+        await self._stream(signed_in, request.visit.session_text, last, send_guarded)
 
     async def _send_reply(self, request: _Request, reply: Reply, send: Send) -> None:
         match reply:
@@ -330,7 +342,7 @@ class Console:
             around = await self._database.read(lambda tx: load_surroundings(tx, signed_in))
         flash = read_flash(request.cookies.get(request.names.flash, ""))
         values = {**self._shell(request, around), "flash": flash, **shown.values}
-        headers: Headers = []
+        headers = refusal_headers(request.visit.refusal)
         body: bytes | None
         if request.fragment is not None and shown.status < 400:
             values["flash"] = None
@@ -377,11 +389,7 @@ class Console:
 
     async def _send_refusal(self, request: _Request, refused: LeadlineError, send: Send) -> None:
         status = _STATUS[refused.code]
-        headers: Headers = []
-        if isinstance(refused, MethodNotAllowed):
-            headers.append((b"allow", ", ".join(refused.allowed).encode()))
-        if refused.retry_after_seconds is not None:
-            headers.append((b"retry-after", str(refused.retry_after_seconds).encode()))
+        headers = refusal_headers(refused)
         if request.is_scripted:
             body = msgspec.json.encode(refusal_data(refused))
             await self._send(request, status, body, b"application/json", send, headers=headers)
@@ -408,7 +416,7 @@ class Console:
             *headers,
         ]
         if request.new_visitor and media_type == _HTML:
-            sent.append(self._cookie(request, request.names.visitor, request.secret, None))
+            sent.append(self._cookie(request, request.names.visitor, request.secret, VISITOR_SECONDS))
         await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": body})
 
@@ -441,6 +449,16 @@ class Console:
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def refusal_headers(refused: LeadlineError | None) -> Headers:
+    """What a refusal says beside its page."""
+    headers: Headers = []
+    if isinstance(refused, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(refused.allowed).encode()))
+    if refused is not None and refused.retry_after_seconds is not None:
+        headers.append((b"retry-after", str(refused.retry_after_seconds).encode()))
+    return headers
 
 
 def refusal_data(refused: LeadlineError) -> Mapping[str, Any]:

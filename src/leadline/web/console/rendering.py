@@ -36,6 +36,7 @@ class Renderer:
             "phone": displayed_number,
             "duration": duration,
             "initials": initials,
+            "browser": browser,
             "grouped": grouped,
             "json": highlighted,
         }
@@ -47,12 +48,14 @@ class Renderer:
         return self._environment.get_template(template).render(values).encode()
 
     def fragment(self, template: str, block: str, values: Mapping[str, Any]) -> bytes | None:
-        """One block of a page alone; None when the page has no such block."""
-        loaded = self._environment.get_template(template)
-        render = loaded.blocks.get(block)
-        if render is None:
+        """One block of a page (or of what is around every page) alone; None when there is no such block."""
+        context = self._environment.get_template(template).new_context(dict(values))
+        # As the page itself would put them together when it is rendered as a whole.
+        for name, render in self._environment.get_template("base.html").blocks.items():
+            context.blocks.setdefault(name, []).append(render)
+        if block not in context.blocks:
             return None
-        return "".join(render(loaded.new_context(dict(values)))).encode()
+        return "".join(context.blocks[block][0](context)).encode()
 
 
 def when(at: int | str | None, *, focus: bool = True) -> Markup:
@@ -91,6 +94,24 @@ def initials(name: str | None) -> str:
     words = [word for word in re.split(r"[\s.@_-]+", name or "") if word and word[0].isalnum()]
     letters = [words[0][0], words[-1][0]] if len(words) > 1 else [word[0] for word in words]
     return "".join(letters).upper() or "?"
+
+
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"),
+            ("Linux", "Linux"))  # fmt: skip
+
+
+def browser(user_agent: str) -> str:
+    """What a User-Agent most likely is: `Firefox on Linux`."""
+    name = next((name for mark, name in _BROWSERS if mark in user_agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    return " on ".join(part for part in (name, system) if part) or user_agent[:40] or "Unknown"
 
 
 def grouped(number: int) -> str:

@@ -101,6 +101,8 @@ class Visit:
     signed_in: SignedIn | None = None
     session_text: str = ""
     remote: str = ""
+    # The random secret that this browser keeps, signed in or not.
+    browser: str = ""
     user_agent: str = ""
     secure: bool = False
     # What was refused, when the page is shown again.

@@ -258,9 +258,6 @@ def _endpoints() -> None:
         sa.Column("failing_since", integer(), nullable=True),
         sa.Column("bucket_tokens", number(), nullable=True),
         sa.Column("bucket_at", integer(), nullable=True),
-        sa.Column("succeeded_count", integer(), nullable=False),
-        sa.Column("failed_count", integer(), nullable=False),
-        sa.Column("last_success_at", integer(), nullable=True),
         sa.Column("last_failure_at", integer(), nullable=True),
         sa.Column("last_failure", text(), nullable=True),
         sa.Column("created_at", integer(), nullable=False),
@@ -757,6 +754,7 @@ def _endpoint_hours() -> None:
         sa.Column("hour", integer(), nullable=False),
         sa.Column("succeeded_count", integer(), nullable=False),
         sa.Column("failed_count", integer(), nullable=False),
+        sa.Column("last_success_at", integer(), nullable=True),
         sa.PrimaryKeyConstraint("workspace_id", "endpoint_id", "hour", name="pk_endpoint_hours"),
         sa.ForeignKeyConstraint(
             ["workspace_id", "endpoint_id"],

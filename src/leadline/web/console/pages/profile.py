@@ -11,6 +11,7 @@ from leadline.store.database import Tx
 from leadline.web.console.actors import actor_of
 from leadline.web.console.forms import invalid
 from leadline.web.console.table import Data, Doors, Flash, Gone, Page, Reply, Shown, Visit, act, show
+from leadline.web.console.throttle import Try
 
 _PATH = "/settings/profile"
 
@@ -18,6 +19,11 @@ _PATH = "/settings/profile"
 async def _show(tx: Tx, visit: Visit) -> Reply:
     rows = await sessions.list_sessions(tx, visit.workspace_id, visit.user.user_id)
     return Shown("profile.html", {"sessions": rows, "themes": THEMES})
+
+
+async def _session(_tx: Tx, visit: Visit) -> Reply:
+    """For a page whose stream has ended: is it the session that did?"""
+    return Data({"name": visit.user.name})
 
 
 async def _save_preferences(tx: Tx, visit: Visit) -> Reply:
@@ -34,11 +40,12 @@ async def _save_preferences(tx: Tx, visit: Visit) -> Reply:
 
 async def _change_password(doors: Doors, visit: Visit) -> Reply:
     user, form = visit.user, visit.form
-    doors.throttle.check(user.user_id, visit.remote)
+    tried = Try(user.user_id, visit.remote, visit.browser)
+    doors.throttle.begin(tried)
     row = await doors.database.read(lambda tx: users.get_user(tx, user.workspace_id, user.user_id))
     if not await doors.passwords.verify(row.password_hash, form.raw("current")):
-        doors.throttle.failed(user.user_id, visit.remote)
         raise invalid(Problem("current", "is not right"))
+    doors.throttle.succeeded(tried)
     problems = []
     if wrong := password_problem(form.raw("password"), email=user.email, name=user.name):
         problems.append(Problem("password", wrong))
@@ -66,6 +73,7 @@ async def _sign_out_elsewhere(tx: Tx, visit: Visit) -> Reply:
 
 PAGES = (
     show(_PATH, Permission.PROFILE, _show),
+    show("/session", Permission.PROFILE, _session, scripted=True),
     act(f"{_PATH}/preferences", Permission.PROFILE, _save_preferences, again=_show),
     Page(
         method="POST",

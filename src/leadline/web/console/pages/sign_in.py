@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leadline.domain.access import Permission, Role, hash_token
-from leadline.domain.errors import InvalidRequest, LeadlineError, Problem
+from leadline.domain.errors import InvalidRequest, Problem
 from leadline.domain.limits import PASSWORD_CHARACTERS_MAX, SESSION_ABSOLUTE_MS
 from leadline.domain.users import email_key, email_problem, password_problem, user_problems
 from leadline.operations import sessions, users
@@ -19,6 +19,7 @@ from leadline.store.users import UserRow
 from leadline.web.console.cookies import Names, set_cookie
 from leadline.web.console.forms import invalid
 from leadline.web.console.table import Doors, Flash, Gone, Page, Reply, Shown, Visit, act, show
+from leadline.web.console.throttle import Try
 
 HOME = "/"
 _WRONG = "That is not the right address and password."
@@ -39,16 +40,15 @@ def local_path(text: str) -> str:
 
 async def _sign_in(doors: Doors, visit: Visit) -> Reply:
     email, password = visit.form.text("email"), visit.form.raw("password")
-    account, address = hash_token(email_key(email)), visit.remote
-    doors.throttle.check(account, address)
+    tried = Try(hash_token(email_key(email)), visit.remote, visit.browser)
+    doors.throttle.begin(tried)
     if email_problem(email) or not 1 <= len(password) <= PASSWORD_CHARACTERS_MAX:
         raise InvalidRequest(_WRONG)
     found = await doors.database.read(lambda tx: users.accounts_of(tx, email))
     matching = await _matching(doors, found, password)
     if not matching:
-        doors.throttle.failed(account, address)
         raise InvalidRequest(_WRONG)
-    doors.throttle.succeeded(account, address)
+    doors.throttle.succeeded(tried)
     chosen = _chosen(matching, visit.form.text("workspace_id"))
     if chosen is None:
         after = local_path(visit.form.text("next"))
@@ -105,12 +105,10 @@ class _Choice:
 
 async def _use_link(doors: Doors, visit: Visit) -> Reply:
     text = visit.parameters["link"]
-    doors.throttle.check("link", visit.remote)
-    try:
-        link = await doors.database.read(lambda tx: users.open_link(tx, text))
-    except LeadlineError:
-        doors.throttle.failed("link", visit.remote)
-        raise
+    tried = Try("link", visit.remote)
+    doors.throttle.begin(tried)
+    link = await doors.database.read(lambda tx: users.open_link(tx, text))
+    doors.throttle.succeeded(tried)
     choice = _choice(visit, link.user)
     password_hash = await doors.passwords.hash(choice.password)
 

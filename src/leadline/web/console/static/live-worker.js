@@ -10,6 +10,10 @@ async function start() {
   const { follow } = await import("./stream.js");
   stop = follow((message) => {
     state = message.state;
+    if (state === "ended") {
+      stop();
+      stop = null;
+    }
     for (const port of ports) port.postMessage(message);
   });
 }

@@ -87,6 +87,8 @@ export function setUpLive() {
 
 function receive(message) {
   document.documentElement.dataset.live = message.state;
+  // Signed out elsewhere: what is on the screen goes, and whoever comes back signs in.
+  if (message.state === "ended") location.reload();
   if (message.event) tell(message.event);
   if (message.returned) tell({ type: "leadline.returned", data: {} });
 }

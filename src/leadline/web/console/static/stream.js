@@ -21,8 +21,8 @@ export function follow(listener) {
     source.onerror = () => {
       listener({ state: "away" });
       wasAway = true;
-      // The browser tries again by itself unless it was refused.
-      if (source.readyState === EventSource.CLOSED && !stopped) setTimeout(connect, RETRY_MS);
+      // The browser tries again by itself unless it was refused: because the session has ended, or the server is busy.
+      if (source.readyState === EventSource.CLOSED && !stopped) askWhy();
     };
     for (const type of TYPES) {
       source.addEventListener(type, (event) => {
@@ -30,6 +30,19 @@ export function follow(listener) {
         listener({ state: "on", event: JSON.parse(event.data) });
       });
     }
+  }
+
+  async function askWhy() {
+    try {
+      const answer = await fetch("/session", { headers: { Accept: "application/json" } });
+      if (answer.status === 401) {
+        listener({ state: "ended" });
+        return;
+      }
+    } catch {
+      // The server is away.
+    }
+    if (!stopped) setTimeout(connect, RETRY_MS);
   }
 
   connect();

@@ -38,7 +38,41 @@ function showTimers(root = document) {
   }
 }
 
+// One tip for the time that is pointed at or focused; Escape takes it away.
+function setUpTip() {
+  const tip = document.getElementById("tip");
+  let shown = null;
+  const hide = () => {
+    shown?.removeAttribute("aria-describedby");
+    shown = null;
+    if (tip.matches(":popover-open")) tip.hidePopover();
+  };
+  const show = (event) => {
+    const time = event.target instanceof Element ? event.target.closest("time.when") ?? event.target.querySelector?.(":scope > time.when") : null;
+    if (!time || time === shown) return;
+    hide();
+    shown = time;
+    tip.textContent = time.dataset.exact;
+    time.setAttribute("aria-describedby", "tip");
+    // Within a dialog that is open, only what is above it is seen: a popover is.
+    tip.showPopover();
+    const box = time.getBoundingClientRect();
+    const above = box.top - tip.offsetHeight - 6;
+    tip.style.top = `${above > 4 ? above : box.bottom + 6}px`;
+    tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - tip.offsetWidth - 8))}px`;
+  };
+  document.addEventListener("mouseover", (event) => {
+    if (event.target.closest?.("time.when")) show(event);
+    else if (shown && document.activeElement !== shown) hide();
+  });
+  document.addEventListener("focusin", show);
+  document.addEventListener("focusout", hide);
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  addEventListener("scroll", hide, { capture: true, passive: true });
+}
+
 export function setUpTimes() {
+  setUpTip();
   showTimes();
   setInterval(showTimes, 20_000);
   setInterval(() => showTimers(), 1_000);

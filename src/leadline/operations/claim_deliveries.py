@@ -1,0 +1,146 @@
+"""Claim what is due in one workspace, as much as each endpoint may have at once (contract § 8).
+
+First a look that writes nothing: most workspaces that somebody tells of have nothing to claim any more, or no
+room for it. Then the claim itself, on the endpoints that seemed to have room, which counts again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from leadline.domain.endpoints import Bucket, EndpointState, Health, room, share_out
+from leadline.operations.events import EventType, NewEvent, emit
+from leadline.operations.workspaces import signing_secrets
+from leadline.store import deliveries as store
+from leadline.store import endpoints
+from leadline.store.database import Tx
+from leadline.store.deliveries import ClaimedRow, Room
+from leadline.store.endpoints import BucketRow, SlotsRow
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a look at a workspace found.
+
+    `endpoint_ids` have something due and room for it, and `secrets` sign it. `more`: something due has no room.
+    `wait_ms`: until a rate limit lets the next one through, None when none is in the way.
+    """
+
+    endpoint_ids: Sequence[str] = ()
+    secrets: Sequence[str] = ()
+    more: bool = False
+    wait_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """How much to claim, and how: one lease for all of it. `attempts_max` is the length of the schedule."""
+
+    lease_id: str
+    lease_ms: int
+    attempts_max: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What was claimed in one workspace. `more`: something due may have been left, for want of room."""
+
+    deliveries: Sequence[ClaimedRow] = ()
+    timeouts_seconds: Mapping[str, int | None] = field(default_factory=dict)
+    takeovers: int = 0
+    more: bool = False
+
+
+async def find_claimable(tx: Tx, workspace_id: str) -> Prospect:
+    """Look, by reading alone, whether a claim would bring anything."""
+    due = await endpoints.endpoints_due(tx, workspace_id)
+    wanted = [row.endpoint_id for row, in_flight in due if _room(row, in_flight) > 0]
+    buckets = [(_bucket(row), row.now) for row, _ in due]
+    waits_ms = [bucket.wait_ms(now) for bucket, now in buckets if bucket is not None]
+    return Prospect(
+        endpoint_ids=wanted,
+        secrets=await signing_secrets(tx, workspace_id) if wanted else (),
+        more=len(wanted) < len(due),
+        wait_ms=min((wait_ms for wait_ms in waits_ms if wait_ms > 0), default=None),
+    )
+
+
+async def claim_deliveries(
+    tx: Tx, workspace_id: str, endpoint_ids: Sequence[str], request: ClaimRequest
+) -> Claim:
+    """Take what is due to these endpoints. Those that another worker claims for at this moment are left to it."""
+    rows = await endpoints.lock_slots(tx, workspace_id, endpoint_ids)
+    if not rows:
+        return Claim(more=True)
+    held = [row.endpoint_id for row in rows]
+    busy = await endpoints.in_flight(tx, workspace_id, held)
+    rooms = {row.endpoint_id: _room(row, busy.get(row.endpoint_id, 0)) for row in rows}
+    shares = share_out(request.limit, rooms, busy)
+    wanted = [Room(endpoint_id, share) for endpoint_id, share in sorted(shares.items())]
+    now = max(row.now for row in rows)
+    due = await store.due_deliveries(tx, workspace_id, wanted, now)
+    await _take_tokens(tx, workspace_id, rows, due)
+    fresh = await _without_spent(tx, workspace_id, due, request)
+    await store.lease_deliveries(
+        tx,
+        workspace_id,
+        [row.delivery_id for row in fresh],
+        lease_id=request.lease_id,
+        until=now + request.lease_ms,
+    )
+    return Claim(
+        deliveries=fresh,
+        timeouts_seconds={row.endpoint_id: row.timeout_seconds for row in rows},
+        takeovers=sum(row.lease_id is not None for row in due),
+        # Whoever was given all that he has room for may have more.
+        more=len(rows) < len(endpoint_ids) or len(due) == sum(shares.values()) or len(shares) < len(rows),
+    )
+
+
+def _room(row: SlotsRow, in_flight: int) -> int:
+    return room(
+        state=EndpointState(row.state),
+        health=Health(row.failures_in_a_row, row.failing_since, row.probe_at),
+        in_flight=in_flight,
+        max_concurrency=row.max_concurrency,
+        bucket=_bucket(row),
+        now_ms=row.now,
+    )
+
+
+def _bucket(row: SlotsRow) -> Bucket | None:
+    if row.rate_limit_per_second is None:
+        return None
+    return Bucket(row.rate_limit_per_second, row.bucket_tokens, row.bucket_at)
+
+
+async def _take_tokens(
+    tx: Tx, workspace_id: str, rows: Sequence[SlotsRow], taken: Sequence[ClaimedRow]
+) -> None:
+    counts = Counter(row.endpoint_id for row in taken)
+    left = [
+        BucketRow(workspace_id, row.endpoint_id, bucket.filled(row.now) - counts[row.endpoint_id], row.now)
+        for row in rows
+        if (bucket := _bucket(row)) is not None and counts[row.endpoint_id]
+    ]
+    await endpoints.update_buckets(tx, left)
+
+
+async def _without_spent(
+    tx: Tx, workspace_id: str, due: Sequence[ClaimedRow], request: ClaimRequest
+) -> Sequence[ClaimedRow]:
+    """End those whose last attempt was begun and never recorded: they have killed their workers."""
+    spent = [row for row in due if row.schedule_step > request.attempts_max]
+    if not spent:
+        return due
+    await store.exhaust_deliveries(tx, workspace_id, [row.delivery_id for row in spent])
+    await emit(tx, workspace_id, [_exhausted(row) for row in spent])
+    return [row for row in due if row.schedule_step <= request.attempts_max]
+
+
+def _exhausted(row: ClaimedRow) -> NewEvent:
+    data = {"delivery_id": row.delivery_id, "state": "exhausted", "error": None, "status": None}
+    return NewEvent(EventType.DELIVERY_FAILED, data)

@@ -1,0 +1,79 @@
+"""A quick run of each part comes to its end and counts right: the parts themselves check every answer and receipt."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks.report import Report, from_json
+
+ROOT = Path(__file__).resolve().parents[2]
+# A bound for a machine that is busy with other things; it takes a few seconds.
+BOUND_SECONDS = 240
+
+
+def _quick(part: str, engine: str, directory: Path) -> Report:
+    file = directory / "bench.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", part, "--quick", "--engine", engine, "--json", str(file)],
+        cwd=ROOT, check=False, capture_output=True, text=True, timeout=BOUND_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    report = from_json(file.read_bytes())
+    for each in report.parts:
+        assert f"# {each.name}" in done.stdout
+    return report
+
+
+def _subjects(report: Report) -> set[str]:
+    return {row.subject for part in report.parts for row in part.rows}
+
+
+# Each part once, and each engine with a part that counts statements on it.
+@pytest.mark.parametrize(
+    ("part", "engine", "subjects"),
+    [
+        ("apply", "sqlite", {"leadline", "idiomatic", "echo", "leadline, sending"}),
+        ("read", "sqlite", {"list", "echo"}),
+        ("deliver", "postgresql", {"deliver and record", "bare loop", "apply to receipt"}),
+        ("grow", "sqlite", {"100 applied", "1,000 applied", "20 workspaces", "5 streams"}),
+        ("processes", "postgresql", {"1 serve + 1 worker", "2 serve + 2 worker"}),
+    ],
+)
+def test_a_quick_run_measures_every_subject(
+    part: str, engine: str, subjects: set[str], tmp_path: Path
+) -> None:
+    report = _quick(part, engine, tmp_path)
+    assert subjects <= _subjects(report)
+    for each in report.parts:
+        for row in each.rows:
+            assert row.columns["per second"].median > 0
+        for figure in each.figures:
+            assert figure.values.runs, figure.name
+
+
+def test_a_new_run_that_lost_a_ratio_fails_the_check(tmp_path: Path) -> None:
+    """`compare`, as it is typed: 0 for the same file, 1 for a worse one, 2 for what cannot be compared."""
+    good, bad, wrong = (tmp_path / name for name in ("good.json", "bad.json", "wrong.json"))
+    good.write_text(_file_with(0.5))
+    bad.write_text(_file_with(0.2))
+    wrong.write_text("{}")
+    assert [_compare(good, each) for each in (good, bad, wrong)] == [0, 1, 2]
+
+
+def _compare(old: Path, new: Path) -> int:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "compare", str(old), str(new)],
+        cwd=ROOT, check=False, capture_output=True, timeout=BOUND_SECONDS,
+    )  # fmt: skip
+    return done.returncode
+
+
+def _file_with(value: float) -> str:
+    return (
+        '{"made_at": "2026-01-01T00:00:00+00:00", "machine": {}, "places": "", "runs": 1, "seconds": 1,'
+        ' "parts": [{"name": "Apply on sqlite", "command": "", "rows": [], "figures":'
+        f' [{{"name": "apply / echo", "values": {{"unit": "ratio", "runs": [{value}]}}}}]}}]}}'
+    )
