@@ -231,6 +231,7 @@ class Past:
             "status": "201",
             "body": self._dialect.blob(answer),
             "created_at": self._at,
+            "kept_until": f"{self._at} + {7 * 86_400_000}",
         }
 
 

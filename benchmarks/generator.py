@@ -154,8 +154,8 @@ class Load:
             self._begin = Meter(self._orders)
 
     def _stop_when_due(self) -> None:
-        """At the end of the window; a server that has answered nothing within it is given longer."""
-        if self._answers:
+        """At the end of the window; when nothing was sent and answered within it, a little later."""
+        if self._latency.count:
             self.stop()
         else:
             self._loop.call_later(TICK_SECONDS, self._stop_when_due)

@@ -19,7 +19,7 @@ from benchmarks.idiomatic.database import SessionDep, make_engine, make_sessions
 from benchmarks.idiomatic.models import IdempotencyKey
 from benchmarks.idiomatic.security import WorkspaceDep
 
-KEY_DAYS = 7
+KEPT_MS = 7 * 86_400_000
 
 
 def make_app(database_url: str) -> FastAPI:
@@ -60,6 +60,7 @@ async def apply(
     if stored is not None:
         await session.delete(stored)
         await session.flush()
+    at_ms = now_ms()
     key = IdempotencyKey(
         workspace_id=workspace.workspace_id,
         idempotency_key=idempotency_key,
@@ -67,8 +68,8 @@ async def apply(
         status=status,
         body=content,
         etag=None,
-        created_at=now_ms(),
-        kept_until=now_ms() + KEY_DAYS * 86_400_000,
+        created_at=at_ms,
+        kept_until=at_ms + KEPT_MS,
     )
     session.add(key)
     await _commit(session)

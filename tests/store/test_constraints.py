@@ -67,6 +67,7 @@ GOOD: dict[str, Row] = {
     "user_sessions": {"session_id": new_id(), "user_id": USER, "secret_hash": "h", "user_agent": "", "created_at": NOW,
                       "seen_at": NOW, "expires_at": NOW},
     "user_links": {"link_id": new_id(), "user_id": USER, "secret_hash": "h", "created_at": NOW, "expires_at": NOW},
+    "drafts": {"call_id": CALL, "user_id": USER, "note": "n", "updated_at": NOW},
     "audit_entries": {"entry_id": new_id(), "at": NOW, "actor_kind": "user", "actor_name": "A",
                       "action": "user.created", "thing": "user"},
 }  # fmt: skip
@@ -115,6 +116,7 @@ BAD: dict[str, list[Row]] = {
         {"state": "closed", "closed_at": NOW, **ENDED, "line_result": "abandoned"},
         {"contact_id": new_id()}, {"agent_id": "stranger"},
     ],
+    "drafts": [{"note": "x" * 4_001}, {"note": None}, {"call_id": new_id()}, {"user_id": new_id()}],
     "users": [{"role": "king"}, {"theme": "pink"}, {"shortcuts_enabled": 2}, {"agent_id": ""},
               {"agent_id": "x" * 129}, {"email": None}],
     "user_sessions": [{"user_id": new_id()}],

@@ -31,7 +31,7 @@ from leadline.operations.contacts import contact_for_number, require_number
 from leadline.operations.events import EventType, call_event, emit
 from leadline.operations.views import agent_view, call_view
 from leadline.store import calls as store
-from leadline.store import contacts, outcomes, workspaces
+from leadline.store import contacts, drafts, outcomes, workspaces
 from leadline.store.calls import CallRow
 from leadline.store.contacts import ContactRow
 from leadline.store.database import Tx
@@ -113,6 +113,8 @@ async def end_call(
     )
     await store.update_calls(tx, [row])
     closes = end.state is CallState.CLOSED
+    if closes and row.agent_id is not None:
+        await drafts.forget_drafts_of_call(tx, workspace_id, call_id)
     await _emit(tx, row, [EventType.CALL_ENDED, *([EventType.CALL_CLOSED] if closes else [])])
     return await _answer(tx, row)
 
@@ -123,6 +125,7 @@ async def close_call(tx: Tx, row: CallRow) -> CallRow:
         return row
     row = closed(row, tx.now_ms)
     await store.update_calls(tx, [row])
+    await drafts.forget_drafts_of_call(tx, row.workspace_id, row.call_id)
     await _emit(tx, row, [EventType.CALL_CLOSED])
     return row
 

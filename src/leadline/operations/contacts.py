@@ -23,7 +23,7 @@ from leadline.operations.views import (
     history_of_call,
     history_of_move,
 )
-from leadline.store import calls, deliveries, events, smart_lists, workspaces
+from leadline.store import calls, deliveries, drafts, events, smart_lists, workspaces
 from leadline.store import contacts as store
 from leadline.store.contacts import ContactRow
 from leadline.store.database import Tx
@@ -157,6 +157,7 @@ async def erase_contact(tx: Tx, workspace_id: str, contact_id: str) -> ContactDe
     """Erase the person: what happened stays, without who it happened to."""
     if await store.lock_contact(tx, workspace_id, contact_id) is None:
         raise ContactNotFound
+    await drafts.forget_contact_of_drafts(tx, workspace_id, contact_id)
     await calls.forget_contact_of_calls(tx, workspace_id, contact_id)
     await deliveries.forget_contact_of_deliveries(tx, workspace_id, contact_id)
     await events.forget_contact_of_events(tx, workspace_id, contact_id)

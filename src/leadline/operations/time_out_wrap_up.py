@@ -9,7 +9,7 @@ from leadline.domain.errors import CallNotFound, LeadlineError
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import close_call
 from leadline.store import calls as store
-from leadline.store import outcomes, workspaces
+from leadline.store import drafts, outcomes, workspaces
 from leadline.store.database import Tx
 
 
@@ -41,6 +41,7 @@ async def time_out_wrap_up(tx: Tx, workspace_id: str, call_id: str) -> bool:
         # With outcomes switched off in the meantime it is closed without one.
         with contextlib.suppress(LeadlineError):
             await apply_outcome(tx, workspace_id, Application(call_id=call_id, outcome_id=outcome_id))
+            await drafts.forget_drafts_of_call(tx, workspace_id, call_id)
             return True
     again = await store.lock_call(tx, workspace_id, call_id)
     if again is None:

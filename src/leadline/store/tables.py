@@ -570,6 +570,21 @@ audit_entries = _table(
     sa.Index(None, "workspace_id", "thing_id", "at", "entry_id"),
 )
 
+drafts = _table(
+    "drafts",
+    _id("workspace_id"),
+    _id("call_id"),
+    _id("user_id"),
+    # No foreign key: one that was chosen and deleted since is simply no longer there to choose.
+    _id("outcome_id", null=True),
+    _text("note"),
+    _int("updated_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "call_id", "user_id"),
+    _reference("calls", "call_id"),
+    _reference("users", "user_id"),
+    _check("note", "length(note) <= 4000"),
+)
+
 contact_imports = _table(
     "contact_imports",
     _id("workspace_id"),

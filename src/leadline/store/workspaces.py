@@ -80,9 +80,9 @@ _EMPTY = tuple(
     Statement(f"DELETE FROM {table} WHERE workspace_id = :workspace_id")
     for table in (
         "contact_import_problems", "contact_import_numbers", "contact_import_parts", "contact_imports",
-        "events", "idempotency_keys", "attempts", "deliveries", "replays", "endpoint_hours", "applied_outcomes",
-        "list_moves", "memberships", "calls", "agents", "contacts", "outcomes", "endpoints", "smart_lists",
-        "webhook_secrets", "user_links", "user_sessions", "users", "audit_entries",
+        "drafts", "events", "idempotency_keys", "attempts", "deliveries", "replays", "endpoint_hours",
+        "applied_outcomes", "list_moves", "memberships", "calls", "agents", "contacts", "outcomes", "endpoints",
+        "smart_lists", "webhook_secrets", "user_links", "user_sessions", "users", "audit_entries",
     )
 )  # fmt: skip
 

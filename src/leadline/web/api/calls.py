@@ -63,7 +63,8 @@ def _start_rules(fields: Mapping[str, Any], principal: Principal, _context: Cont
     return problems + _agent_problems(fields)
 
 
-def _apply_rules(fields: Mapping[str, Any], _principal: Principal, _context: Context) -> list[Problem]:
+def apply_rules(fields: Mapping[str, Any], _principal: Principal, _context: Context) -> list[Problem]:
+    """What is wrong with an application beyond its types."""
     note = fields.get("note")
     wrong = None if note is None else note_problem(note)
     return ([Problem("note", wrong)] if wrong else []) + _agent_problems(fields)
@@ -249,7 +250,7 @@ OPERATIONS = (
         query=ApplyQuery,
         body=ApplyBody,
         body_use=BodyUse.REQUIRED,
-        rules=_apply_rules,
+        rules=apply_rules,
         needs_outcomes=True,
         errors=(CallNotFound, OutcomeNotFound, CallNotLive, CallStillLive, DispositionAlreadyApplied),
         example={"outcome_id": "00000000-0000-4000-8000-000000000001", "note": "Wants the blue one."},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from leadline.web.console.pages import (
     audit,
     contact_files,
+    desk,
     home,
     profile,
     search,
@@ -16,6 +17,7 @@ from leadline.web.console.pages import (
 
 PAGES = (
     *home.PAGES,
+    *desk.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
     *contact_files.PAGES,

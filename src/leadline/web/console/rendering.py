@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -35,10 +36,13 @@ class Renderer:
             "when": when,
             "phone": displayed_number,
             "duration": duration,
+            "clock": clock,
+            "iso": iso_from_ms,
             "initials": initials,
             "browser": browser,
             "grouped": grouped,
             "json": highlighted,
+            "digest": digest,
         }
         self._environment.globals["asset"] = assets.url
         # A global, so that a block that is rendered alone finds it too.
@@ -84,7 +88,12 @@ def duration(milliseconds: float | None) -> str:
         return f"{round(milliseconds)} ms"
     if milliseconds < 10_000:
         return f"{milliseconds / 1000:.1f} s"
-    minutes, seconds = divmod(int(milliseconds // 1000), 60)
+    return clock(milliseconds)
+
+
+def clock(milliseconds: float) -> str:
+    """`00:07`, `02:14`, `1:02:14`: what a running timer shows."""
+    minutes, seconds = divmod(int(max(milliseconds, 0) // 1000), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"
 
@@ -116,6 +125,11 @@ def browser(user_agent: str) -> str:
 
 def grouped(number: int) -> str:
     return f"{number:,}"
+
+
+def digest(content: object) -> str:
+    """A short mark of what something looks like: a script sees by it whether a part of a page has changed."""
+    return hashlib.blake2b(str(content).encode(), digest_size=8).hexdigest()
 
 
 def highlighted(value: Any) -> Markup:

@@ -40,6 +40,7 @@ def upgrade() -> None:
     _user_sessions()
     _applied_outcomes()
     _attempts()
+    _drafts()
 
 
 def _workspaces() -> None:
@@ -1028,6 +1029,33 @@ def _attempts() -> None:
             ["deliveries.workspace_id", "deliveries.delivery_id"],
             ondelete="CASCADE",
             name="fk_attempts_workspace_id_delivery_id",
+        ),
+        sqlite_strict=True,
+    )
+
+
+def _drafts() -> None:
+    op.create_table(
+        "drafts",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("call_id", identifier(), nullable=False),
+        sa.Column("user_id", identifier(), nullable=False),
+        sa.Column("outcome_id", identifier(), nullable=True),
+        sa.Column("note", text(), nullable=False),
+        sa.Column("updated_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "call_id", "user_id", name="pk_drafts"),
+        sa.CheckConstraint("length(note) <= 4000", name=op.f("ck_drafts_note")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "call_id"],
+            ["calls.workspace_id", "calls.call_id"],
+            ondelete="CASCADE",
+            name="fk_drafts_workspace_id_call_id",
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "user_id"],
+            ["users.workspace_id", "users.user_id"],
+            ondelete="CASCADE",
+            name="fk_drafts_workspace_id_user_id",
         ),
         sqlite_strict=True,
     )

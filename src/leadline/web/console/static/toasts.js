@@ -1,4 +1,4 @@
-// Sentences that come and go, read out by screen readers.
+// Sentences that come and go, read out by screen readers. `toast` answers the line, for who wants to take it away sooner.
 
 const SHOWN_MS = 6_000;
 
@@ -8,6 +8,7 @@ export function toast(text, kind = "success") {
   line.textContent = text;
   document.getElementById("toasts").append(line);
   setTimeout(() => line.remove(), SHOWN_MS);
+  return line;
 }
 
 export function setUpToasts() {

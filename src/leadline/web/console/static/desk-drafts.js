@@ -1,0 +1,111 @@
+// Drafts: what is typed and chosen for a call is kept on the server as it is typed, and here while the server is away.
+import { Refused, post } from "./forms.js";
+
+const WAIT_MS = 400;
+const RETRY_MS = 3000;
+let timer = 0;
+let sending = null;
+let onClosed = () => {};
+
+const kept = (path) => `leadline-draft ${path}`;
+
+function fieldsOf(note) {
+  const fields = { note: note.value };
+  const choice = note.form.querySelector("input[name=outcome_id][type=radio]");
+  if (choice) fields.outcome_id = note.form.querySelector("input[name=outcome_id]:checked")?.value ?? "";
+  return fields;
+}
+
+function say(note, text) {
+  const line = note.form.querySelector("#draft-state");
+  if (line && line.textContent !== text) line.textContent = text;
+}
+
+function schedule(note, wait = WAIT_MS) {
+  clearTimeout(timer);
+  timer = setTimeout(() => save(note), wait);
+}
+
+async function save(note) {
+  if (!note.isConnected) return;
+  if (sending) {
+    schedule(note);
+    return;
+  }
+  timer = 0;
+  const path = note.dataset.draft;
+  const fields = fieldsOf(note);
+  try {
+    sending = post(path, fields);
+    await sending;
+    sessionStorage.removeItem(kept(path));
+    say(note, "Draft saved");
+  } catch (refused) {
+    if (refused instanceof Refused) {
+      say(note, refused.message);
+      if (refused.status === 404 || refused.status === 409) onClosed();
+    } else {
+      sessionStorage.setItem(kept(path), JSON.stringify(fields));
+      say(note, "Not saved yet: the server cannot be reached");
+      schedule(note, RETRY_MS);
+    }
+  } finally {
+    sending = null;
+  }
+}
+
+function fill(form, { note, outcome_id: outcomeId }) {
+  form.querySelector("[data-draft]").value = note;
+  const choice = outcomeId ? form.querySelector(`input[type=radio][value="${CSS.escape(outcomeId)}"]`) : null;
+  if (choice) choice.checked = true;
+}
+
+// A page that goes before the timer: the browser sends this on its way out.
+function saveNow() {
+  if (!timer) return;
+  const note = document.querySelector("#wrap-up [data-draft]") ?? document.querySelector("[data-draft]");
+  if (!note) return;
+  clearTimeout(timer);
+  timer = 0;
+  const body = new URLSearchParams({ ...fieldsOf(note), csrf: document.body.dataset.csrf });
+  fetch(note.dataset.draft, { method: "POST", body, keepalive: true, headers: { Accept: "application/json" } }).catch(() => {});
+}
+
+function restore(note) {
+  const left = sessionStorage.getItem(kept(note.dataset.draft));
+  if (!left) return;
+  fill(note.form, JSON.parse(left));
+  schedule(note);
+}
+
+export const drafts = {
+  setUp(options) {
+    onClosed = options.onClosed;
+    const touched = (event) => {
+      const note = event.target.form?.querySelector("[data-draft]");
+      if (note && (event.target === note || event.target.type === "radio")) schedule(note);
+    };
+    document.addEventListener("input", touched);
+    addEventListener("pagehide", saveNow);
+    document.querySelectorAll("[data-draft]").forEach(restore);
+  },
+  // It is being saved for good: nothing may come after it, nor what is still on its way.
+  async stop() {
+    clearTimeout(timer);
+    timer = 0;
+    await sending?.catch(() => {});
+  },
+  start(form) {
+    const note = form.querySelector("[data-draft]");
+    if (note) schedule(note);
+  },
+  // What is in a part that is replaced, for the part that comes in its place when it asks the same.
+  take(part) {
+    const note = part.querySelector("[data-draft]");
+    return note ? { path: note.dataset.draft, ...fieldsOf(note) } : null;
+  },
+  give(part, typed) {
+    const note = part.querySelector("[data-draft]");
+    if (note && typed?.path === note.dataset.draft) fill(note.form, typed);
+  },
+};
