@@ -62,13 +62,16 @@ class Databases:
             return
         _run(url, lambda to: to.execute(statement))
 
-    def statement_counter(self, url: str, name: str) -> StatementCounter:
+    def statement_counter(self, url: str, name: str) -> StatementCounter | None:
         """What counts the statements on one database, BEGIN and COMMIT among them.
 
-        PostgreSQL's are those that pg_stat_statements saw executed, by sessions that begin after this call.
+        PostgreSQL's are those that pg_stat_statements saw executed, by sessions that begin after this call. None on a
+        PostgreSQL that was started without it.
         """
         if self._server is None:
             return SqliteCounter(self.directory / f"{name}.count")
+        if "pg_stat_statements" not in _run(url, lambda to: to.fetchval("SHOW shared_preload_libraries")):
+            return None
         _run(url, _count_from_now_on)
         return PostgresqlCounter(url)
 

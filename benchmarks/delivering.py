@@ -314,15 +314,19 @@ def _peak_of_both(on: Stage, deliveries_per_second: float) -> float:
     return 1 / (1 / applies_per_second + 1 / deliveries_per_second)
 
 
-def _count_statements(plan: Plan, made: Databases) -> float:
+def _count_statements(plan: Plan, made: Databases) -> list[float]:
     """Statements for each delivery at the peak, in a run of its own: counting costs time."""
     with stage(plan, made, "counted", counted=True) as on:
+        if on.counter is None:
+            return []
         window = on.deliver()
         assert window.statements is not None
-        return window.statements / window.answers
+        return [window.statements / window.answers]
 
 
-def _part(plan: Plan, engine: str, windows: Windows, at_rates: Windows, statements: float | None) -> Part:
+def _part(
+    plan: Plan, engine: str, windows: Windows, at_rates: Windows, statements: list[float] | None
+) -> Part:
     case = f"{AT_ONCE} at once"
     figures = [
         Figure(
@@ -348,7 +352,7 @@ def _part(plan: Plan, engine: str, windows: Windows, at_rates: Windows, statemen
         figures.append(
             Figure(
                 name=f"statements per delivery at peak, {engine}",
-                values=Values(Unit.COUNT, [statements]),
+                values=Values(Unit.COUNT, statements),
                 better=Better.LOWER,
                 reach=1.0,
             )

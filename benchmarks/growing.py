@@ -58,14 +58,18 @@ def _measure_rows(plan: Plan, made: Databases) -> Part:
     with contextlib.ExitStack() as stack:
         notes: list[str] = []
         by_size: dict[int, Mapping[str, Measure]] = {}
-        filled, began = 0, time.monotonic()
+        filled, spent_seconds = 0, 0.0
         for size in QUICK_SIZES if plan.is_quick else SIZES:
-            refusal = _refusal(plan, made, size, filled, time.monotonic() - began)
+            refusal = _refusal(plan, made, size, filled, spent_seconds)
             if refusal is not None:
                 notes.append(f"{size:,} applied outcomes were left out: {refusal}.")
                 continue
-            by_size[size] = _grown(plan, made, stack, size)
-            filled += size
+            on = stack.enter_context(stage(plan, made, f"rows{size}"))
+            began = time.monotonic()
+            past = past_of(on.scene, size)
+            fill(on.scene, past, size, lambda done: plan.tell(f"filling {made.engine}: {done:,} applied"))
+            filled, spent_seconds = filled + size, spent_seconds + time.monotonic() - began
+            by_size[size] = _grown(on, contact_ids(past, on.scene, size, CONTACTS_ASKED))
         windows = _in_turn_by_case(plan, by_size, _rows_named, title=f"grow on {made.engine}, rows")
     return Part(
         name=f"Grow on {made.engine}: rows",
@@ -95,17 +99,13 @@ def _refusal(plan: Plan, made: Databases, size: int, filled: int, spent_seconds:
     if plan.rows_max is not None:
         return None if size <= plan.rows_max else f"no more than {plan.rows_max:,} were asked for"
     expected_seconds = size * spent_seconds / filled if filled else 0.0
-    if expected_seconds > FILL_SECONDS_MAX:
+    if expected_seconds > FILL_SECONDS_MAX and not plan.is_quick:
         return f"filling would take about {expected_seconds:,.0f} s (--rows {size} takes them all the same)"
     return None
 
 
-def _grown(plan: Plan, made: Databases, stack: contextlib.ExitStack, size: int) -> Mapping[str, Measure]:
-    """What can be measured on a database with so many applied outcomes in the past of its workspace."""
-    on = stack.enter_context(stage(plan, made, f"rows{size}"))
-    past = past_of(on.scene, size)
-    fill(on.scene, past, size, lambda done: plan.tell(f"filling {made.engine}: {done:,} of {size:,}"))
-    contacts = contact_ids(past, on.scene, size, CONTACTS_ASKED)
+def _grown(on: Stage, contacts: Sequence[str]) -> Mapping[str, Measure]:
+    """What is measured on a database with a past."""
     return {
         APPLY: partial(on.apply, None),
         CLAIM: on.deliver,

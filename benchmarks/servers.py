@@ -131,6 +131,15 @@ def echo(cores: frozenset[int]) -> contextlib.AbstractContextManager[Server]:
     return serving("echo", ["-m", "benchmarks.echo", str(port)], port=port, cores=cores)
 
 
+def checked_echo(
+    database_url: str, cores: frozenset[int], answer_bytes: int
+) -> contextlib.AbstractContextManager[Server]:
+    """The shipped server with every check and none of the work (`benchmarks.echo`)."""
+    port = free_port()
+    arguments = ["-m", "benchmarks.echo", str(port), database_url, str(answer_bytes)]
+    return serving("checked echo", arguments, port=port, cores=cores)
+
+
 def idiomatic(
     database_url: str, cores: frozenset[int], *, counter_file: Path | None = None
 ) -> contextlib.AbstractContextManager[Server]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+import zoneinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,3 +43,16 @@ def iso_or_none(at_ms: int | None) -> str | None:
 def ms_from_datetime(at: datetime) -> int:
     """Unix milliseconds of an aware datetime; what is finer than a millisecond is cut off."""
     return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+@lru_cache(maxsize=1)
+def _zone_names() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def zone_named(name: str) -> tzinfo | None:
+    """The IANA time zone of this name (`America/New_York`), as this machine knows it; None when it knows none."""
+    if name == "UTC":
+        return UTC
+    # By the list alone: a name is a path to the library that reads zones.
+    return zoneinfo.ZoneInfo(name) if name in _zone_names() else None

@@ -18,8 +18,10 @@ from leadline.domain.access import Scope, parse_scopes
 from leadline.domain.addresses import AddressPolicy
 from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.domain.outcomes import UrlRules
+from leadline.domain.reports import Measure
 from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
 from leadline.operations import maintenance
+from leadline.operations.count_ahead import count_ahead, uncounted
 from leadline.operations.delivering import end_leases
 from leadline.operations.importing import running_imports, step_import
 from leadline.operations.record_attempts import Attempted
@@ -50,6 +52,8 @@ log = logging.getLogger("leadline")
 
 TIMEOUTS_MAX = 100
 MAINTENANCE_SECONDS = 300.0
+COUNT_SECONDS = 30.0
+COUNT_PAUSE_SECONDS = 0.01
 TOUCH_SECONDS = 30.0
 HEALTH_SECONDS = 1.0
 REPLAY_PAUSE_SECONDS = 0.05
@@ -273,6 +277,7 @@ class Runtime:
         self._tasks = [
             asyncio.create_task(self._repeat(self._time_out_wrap_ups), name="leadline-timeouts"),
             asyncio.create_task(self._repeat(self._maintain), name="leadline-maintenance"),
+            asyncio.create_task(self._repeat(self._count_ahead), name="leadline-reports"),
             asyncio.create_task(self._repeat(self._touch_tokens), name="leadline-tokens"),
             asyncio.create_task(self._repeat(self._replay), name="leadline-replays"),
             asyncio.create_task(self._repeat(self._import), name="leadline-imports"),
@@ -470,6 +475,15 @@ class Runtime:
         self.metrics.drift.set(await self.database.read(maintenance.drift))
         await asyncio.sleep(MAINTENANCE_SECONDS)
 
+    async def _count_ahead(self) -> None:
+        """Count what has come to rest, for reports: a step of each workspace and measure in turn."""
+        due = await self.database.read(uncounted)
+        for workspace_id, measure in due:
+            await self.database.write(functools.partial(_count_step, workspace_id, measure))
+            await asyncio.sleep(COUNT_PAUSE_SECONDS)
+        if not due:
+            await asyncio.sleep(COUNT_SECONDS)
+
     async def _prune(self, workspace_id: str, tx: Tx) -> bool:
         return await maintenance.prune_workspace(
             tx,
@@ -509,6 +523,10 @@ async def _step_replay(workspace_id: str, replay_id: str, tx: Tx) -> None:
 
 async def _step_import(workspace_id: str, import_id: str, tx: Tx) -> None:
     await step_import(tx, workspace_id, import_id)
+
+
+async def _count_step(workspace_id: str, measure: Measure, tx: Tx) -> None:
+    await count_ahead(tx, workspace_id, measure)
 
 
 async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,19 @@ from pathlib import Path
 import pytest
 from benchmarks.report import Report, from_json
 
+from postgres import URL_VARIABLE, PostgresServer
+
 ROOT = Path(__file__).resolve().parents[2]
 # A bound for a machine that is busy with other things; it takes a few seconds.
 BOUND_SECONDS = 240
 
 
-def _quick(part: str, engine: str, directory: Path) -> Report:
+def _quick(part: str, engine: str, directory: Path, **environment: str) -> Report:
     file = directory / "bench.json"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", part, "--quick", "--engine", engine, "--json", str(file)],
         cwd=ROOT, check=False, capture_output=True, text=True, timeout=BOUND_SECONDS,
+        env={**os.environ, **environment},
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     report = from_json(file.read_bytes())
@@ -39,7 +43,6 @@ def _subjects(report: Report) -> set[str]:
         ("read", "sqlite", {"list", "echo"}),
         ("deliver", "postgresql", {"deliver and record", "bare loop", "apply to receipt"}),
         ("grow", "sqlite", {"100 applied", "1,000 applied", "20 workspaces", "5 streams"}),
-        ("processes", "postgresql", {"1 serve + 1 worker", "2 serve + 2 worker"}),
     ],
 )
 def test_a_quick_run_measures_every_subject(
@@ -52,6 +55,13 @@ def test_a_quick_run_measures_every_subject(
             assert row.columns["per second"].median > 0
         for figure in each.figures:
             assert figure.values.runs, figure.name
+
+
+def test_a_quick_run_of_several_processes_uses_the_postgresql_that_is_there(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    report = _quick("processes", "postgresql", tmp_path, **{URL_VARIABLE: postgres.url})
+    assert {"1 serve + 1 worker", "2 serve + 2 worker"} <= _subjects(report)
 
 
 def test_a_new_run_that_lost_a_ratio_fails_the_check(tmp_path: Path) -> None:

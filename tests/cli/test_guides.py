@@ -28,7 +28,6 @@ import pytest
 from cli.shell import receiver_url
 from cli.test_documents import lay_out
 from harness import Server, server_environment
-from leadline.cli.commands import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
@@ -133,9 +132,6 @@ def test_a_guide_works_as_it_stands(
     assert '"ok":false' not in printed
 
 
-@pytest.mark.xfail(
-    "backup" not in app, reason="the commands backup and restore are not in this build", strict=True
-)
 def test_the_guide_to_backups_works_as_it_stands(
     dev_server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from console.browser import TIMEOUT_MS, User, Watched, aside, assert_accessible, axe, make_user, watched
-from harness import Desk, Json, Server, eventually
+from harness import Desk, Json, Server
 from receiver import Receiver, Reply
 
 expect.set_options(timeout=TIMEOUT_MS)
@@ -480,7 +480,12 @@ def test_no_outbound_call_begins_while_a_disposition_waits(adas: Watched, desk: 
     page = adas.open("/desk")
     token = _csrf(page)
     call = wrapping(desk)
-    form = {"csrf": token, "whom": "+12125550123", "direction": "outbound", "key": call["call_id"]}
+    form: dict[str, str | float | bool] = {
+        "csrf": token,
+        "whom": "+12125550123",
+        "direction": "outbound",
+        "key": call["call_id"],
+    }
     answered = page.request.post(f"{desk.api.base_url}/desk/calls", form=form)
     assert answered.status == 409
     assert "still needs its disposition" in answered.text()
@@ -490,7 +495,11 @@ def test_no_outbound_call_begins_while_a_disposition_waits(adas: Watched, desk: 
 
 def test_a_test_call_sent_twice_is_one_call(adas: Watched, desk: Desk) -> None:
     page = adas.open("/desk")
-    form = {"csrf": _csrf(page), "whom": "+12125550123", "key": "0190a0a0-0000-7000-8000-000000000001"}
+    form: dict[str, str | float | bool] = {
+        "csrf": _csrf(page),
+        "whom": "+12125550123",
+        "key": "0190a0a0-0000-7000-8000-000000000001",
+    }
     for _ in range(2):
         assert page.request.post(f"{desk.api.base_url}/desk/calls", form=form).ok
     assert len(desk.api.pages("/calls", "calls")) == 1
@@ -523,7 +532,7 @@ def test_the_first_page_is_small(adas: Watched, desk: Desk, receiver: Receiver) 
         desk.disposition(outcome_name=f"Disposition {number}", order=number)
     desk.call(agent_id="ada")
     page = adas.open_live("/desk")
-    sizes: dict[str, int] = page.evaluate(
+    sizes = page.evaluate(
         """() => Object.fromEntries([...performance.getEntriesByType("navigation"),
         ...performance.getEntriesByType("resource")].map((each) => [each.name, each.transferSize]))"""
     )
@@ -543,10 +552,10 @@ def test_the_reply_is_shown_and_nothing_before_it(adas: Watched, desk: Desk, rec
 
     page.route("**/actions", hold)
     page.keyboard.press("1")
-    eventually(lambda: (page.wait_for_timeout(10), held)[1])
     expect(page.locator(".choice")).to_have_attribute("aria-busy", "true")
     assert page.locator(".choice-applied").count() == 0
     desk.end(call["call_id"])
+    stage(page, "idle")
     held[0].continue_()
     expect(page.locator("#toasts")).to_contain_text("An action is applied while the call is live")
     assert desk.read_call(call["call_id"])["applied"] == []

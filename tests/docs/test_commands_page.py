@@ -47,6 +47,6 @@ def test_commands_that_the_docs_speak_of_exist() -> None:
     known = {name for name, _ in writer().commands(app)}
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     for page in pages:
-        for words in re.findall(r"(?:`|^|/)leadline ([a-z]+(?: [a-z]+)?)", page.read_text(), re.MULTILINE):
+        for words in re.findall(r"(?:`|^|/)leadline ([a-z]+(?: [a-z-]+)?)", page.read_text(), re.MULTILINE):
             noun, _, verb = words.partition(" ")
             assert {f"leadline {noun}", f"leadline {noun} {verb}"} & known, f"{page.name}: leadline {words}"

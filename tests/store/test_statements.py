@@ -38,6 +38,8 @@ CROSS_WORKSPACE = {
     "deliveries._END_LEASES": "SQLite alone, at start: no other worker can be alive",
     "calls._TIMED_OUT": "wrap-ups time out wherever they are, then one transaction each",
     "calls._NEXT_TIMEOUT": "how long until the next wrap-up times out",
+    "reports._DUE": "asks in which workspaces there is something to count, then one transaction each",
+    "reports._HORIZON": "asks the clock and no table",
     "workspaces._LIST": "the operator's list",
     "workspaces._ANY": "whether this database is empty",
     "workspaces._LOCK_SCHEMA": "who makes the first workspace",
@@ -47,7 +49,7 @@ CROSS_WORKSPACE = {
     "workspaces._TOKEN_WORKSPACE": "the operator revokes by the token's id alone",
 }
 HOT_TABLES = ("calls", "applied_outcomes", "deliveries", "idempotency_keys", "memberships", "events", "attempts",
-              "contacts", "list_moves")  # fmt: skip
+              "contacts", "list_moves", "report_counts")  # fmt: skip
 # What may read more than one key's rows of a workspace: rare, or by a small index of its own.
 MAY_SCAN = {
     "events._FORGET_CONTACT": "its MAX is one look at the end of the index",
@@ -57,6 +59,7 @@ MAY_SCAN = {
     "calls._TIMED_OUT": "a scan of the partial index of what is in wrap-up",
     "calls._NEXT_TIMEOUT": "as above",
     "calls._PENDING_CALL": "the workspace's part of the same index",
+    "reports._WAITING": "as above",
     "events._INSERT": "SQLite's commit order: the last entry of the workspace",
     "events._NEWEST": "the last entry of the workspace",
     "events._PRUNE": "likewise, beside the search by time",
@@ -70,11 +73,19 @@ def named_statements() -> dict[str, Statement]:
     for module in MODULES:
         short = module.__name__.rpartition(".")[2]
         for name, value in vars(module).items():
+            if isinstance(value, dict):
+                keyed = {f"{short}.{name}[{_key(key)}]": each for key, each in value.items()}
+                found |= {named: each for named, each in keyed.items() if isinstance(each, Statement)}
+                continue
             parts = value if isinstance(value, tuple) else (value,)
             statements = [each for each in parts if isinstance(each, Statement)]
             for number, each in enumerate(statements):
                 found[f"{short}.{name}" + (f"[{number}]" if len(statements) > 1 else "")] = each
     return found
+
+
+def _key(key: Any) -> str:
+    return " ".join(str(part) for part in (key if isinstance(key, tuple) else (key,)))
 
 
 NAMED = named_statements()
@@ -186,6 +197,8 @@ def scans(plan: list[str]) -> list[str]:
     found = []
     for step in plan:
         verb, _, rest = step.partition(" ")
+        if not rest:
+            continue  # a heading within a recursive part
         table = {"c": "calls", "d": "deliveries", "m": "memberships"}.get(rest.split()[0], rest.split()[0])
         if table in HOT_TABLES and (verb == "SCAN" or "(workspace_id=? AND " not in rest):
             found.append(step)
@@ -233,6 +246,30 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
         ("smart_lists._MEMBERS", "ix_memberships_smart_list_id_since_contact_id"),
         ("idempotency._GET", "sqlite_autoindex_idempotency_keys_1"),
         ("idempotency._PRUNE", "ix_idempotency_keys_kept_until"),
+        (
+            "reports._COUNT[outcomes]",
+            "ix_applied_outcomes_applied_at (workspace_id=? AND applied_at>? AND app",
+        ),
+        ("reports._COUNT[calls]", "ix_calls_closed_at (workspace_id=? AND closed_at>? AND closed_at<?)"),
+        ("reports._COUNT[wrap_up]", "ix_calls_closed_at (workspace_id=? AND closed_at>? AND closed_at<?)"),
+        (
+            "reports._COUNT[list_moves]",
+            "ix_list_moves_moved_at (workspace_id=? AND moved_at>? AND moved_at<?)",
+        ),
+        (
+            "reports._COUNT[attempts]",
+            "ix_attempts_started_at (workspace_id=? AND started_at>? AND started_at<?)",
+        ),
+        (
+            "reports._COUNT[latency]",
+            "ix_attempts_started_at (workspace_id=? AND started_at>? AND started_at<?)",
+        ),
+        ("reports._OF_ALL[calls]", "measure=? AND width_ms=? AND subject=? AND slot>? AND slot<?)"),
+        ("reports._OF_ONE[calls]", "measure=? AND width_ms=? AND subject=? AND slot>? AND slot<?)"),
+        ("reports._BY_SUBJECT[calls]", "measure=? AND width_ms=? AND subject=? AND slot>? AND slot<?)"),
+        ("reports._NTH[calls calls]", "COVERING INDEX ix_calls_closed_at"),
+        ("reports._WAITING", "ix_calls_wrap_up"),
+        ("reports._DUE", "COVERING INDEX ix_attempts_started_at"),
     ],
 )
 def test_a_hot_statement_uses_the_index_made_for_it(name: str, index: str, sqlite_connection: Any) -> None:
@@ -247,6 +284,20 @@ def test_a_hot_statement_uses_the_index_made_for_it(name: str, index: str, sqlit
 def test_an_ordered_statement_reads_in_the_order_of_its_index(name: str, sqlite_connection: Any) -> None:
     plan = plan_of(sqlite_connection, NAMED[name])
     assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in NAMED if name.startswith("reports._") and ("[" in name or name.endswith("_DUE"))],
+)
+def test_reports_read_no_fact_from_before_the_mark(name: str, sqlite_connection: Any) -> None:
+    """By time they are reached with a lower bound, else by their keys: never everything up to a time."""
+    plan = plan_of(sqlite_connection, NAMED[name])
+    facts = re.compile(r"SEARCH (calls|applied_outcomes|list_moves|attempts|deliveries) .*\((.*)\)")
+    reached = [found for step in plan if (found := facts.search(step))]
+    assert [
+        found[0] for found in reached if not re.search(r"_at>\?|call_id=\?|delivery_id=\?", found[2])
+    ] == []
 
 
 async def test_listings_read_in_the_order_of_an_index(opened: Opened, sqlite_connection: Any) -> None:

@@ -41,6 +41,7 @@ for _noun, _help in (
     ("replay", "Sending many deliveries again."),
     ("endpoint", "The addresses that webhooks go to."),
     ("event", "What has happened."),
+    ("report", "Numbers of a period, as tables, CSV or charts."),
     ("secret", "The secret that signs webhooks."),
 ):
     app.command(f"leadline.cli.nouns:{_MODULE_NAMES.get(_noun, _noun)}", name=_noun, help=_help)

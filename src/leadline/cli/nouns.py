@@ -8,6 +8,7 @@ from typing import Any
 from leadline.cli import contact_commands
 from leadline.cli.failures import UsageError
 from leadline.cli.file_nouns import CONFIGURATION, IMPORT
+from leadline.cli.report_verbs import REPORT
 from leadline.cli.verbs import Noun, Verb, command_of
 
 Row = Mapping[str, Any]
@@ -517,10 +518,10 @@ WORKSPACE = Noun(
 )
 
 NOUNS = (
-    OUTCOME, LIST, CONTACT, IMPORT, CONFIGURATION, CALL, AGENT, DELIVERY, REPLAY, ENDPOINT, EVENT, SECRET,
+    OUTCOME, LIST, CONTACT, IMPORT, CONFIGURATION, CALL, AGENT, DELIVERY, REPLAY, ENDPOINT, EVENT, SECRET, REPORT,
 )  # fmt: skip
 (
-    outcome, list_, contact, import_, configuration, call, agent, delivery, replay, endpoint, event, secret,
+    outcome, list_, contact, import_, configuration, call, agent, delivery, replay, endpoint, event, secret, report,
 ) = (noun.app() for noun in NOUNS)  # fmt: skip
 contact.command(contact_commands.import_, name="import")
 contact.command(contact_commands.export)

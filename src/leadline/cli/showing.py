@@ -41,7 +41,7 @@ def show_rows(bodies: Sequence[bytes], columns: Columns, *, as_json: bool, more:
     if as_json:
         print_json({**pages[-1], noun: rows})
         return
-    _print_rows([_cells(row, columns) for row in rows], [_title(each) for each in columns])
+    print_rows([_cells(row, columns) for row in rows], [_title(each) for each in columns])
     if more:
         print(f"There are more: --all, or go on with {more}", file=sys.stderr)
 
@@ -54,7 +54,8 @@ def _cells(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     return {_title(each): row.get(each) if isinstance(each, str) else each[1](row) for each in columns}
 
 
-def _print_rows(rows: Sequence[Mapping[str, Any]], titles: Sequence[str]) -> None:
+def print_rows(rows: Sequence[Mapping[str, Any]], titles: Sequence[str]) -> None:
+    """A table: laid out to a terminal's width, plain in a pipe."""
     if not rows:
         print("There are none.", file=sys.stderr)
         return

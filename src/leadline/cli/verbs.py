@@ -66,6 +66,9 @@ class Verb:
     summary: Summary = None
     asks: str = ""
     done: str = ""
+    # Flags that are not the request's, and who shows the answer (its value, its body) by them and by --json.
+    extras: Sequence[inspect.Parameter] = ()
+    show: Callable[[Any, bytes, Mapping[str, Any], bool], None] | None = None
     infer: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _given: {}
     inferred: Sequence[str] = ()
 
@@ -106,6 +109,7 @@ def command_of(verb: Verb) -> Callable[..., None]:
         url, token, as_json = values.pop("url"), values.pop("token"), values.pop("json_")
         confirmed = values.pop("yes", True)
         limits = {name: values.pop(name) for name in ("limit", "all_", "cursor") if name in values}
+        extras = {each.name: values.pop(each.name) for each in verb.extras}
         arguments = _arguments(values, signature, clearable)
         arguments |= verb.infer(arguments)
         if not confirmed:
@@ -114,6 +118,9 @@ def command_of(verb: Verb) -> Callable[..., None]:
         with connect(url, token) as client:
             if isinstance(request, PageRequest):
                 _show_pages(client, request, verb, **limits, as_json=as_json)
+            elif verb.show is not None:
+                response = client.send(request)
+                verb.show(response.value, response.body, extras, as_json)
             else:
                 body = client.send(request).body
                 show_answer(body, verb.columns, as_json=as_json, done=verb.done, summary=verb.summary)
@@ -147,6 +154,7 @@ def _parameters(
         made.append(_plain("idempotency_key", Key, None))
     if verb.asks:
         made.append(_plain("yes", Yes, False))
+    made += verb.extras
     made += [_plain("url", Url, None), _plain("token", Token, None), _plain("json_", AsJson, False)]
     return made
 

@@ -55,6 +55,16 @@ from leadline.wire.outcomes import (
     OutcomesAnswer,
     RemovalConfigured,
 )
+from leadline.wire.reports import (
+    AgentsReport,
+    DispositionsReport,
+    MissingDispositionsReport,
+    OutcomesReport,
+    RatesReport,
+    SmartListsReport,
+    WebhooksReport,
+    WrapUpReport,
+)
 from leadline.wire.smart_lists import Member, Membership, MembershipDeleted, SmartList
 from leadline.wire.webhooks import WebhookBody
 from leadline.wire.workspaces import Workspace
@@ -159,11 +169,13 @@ def with_etag(answer: _Tagged, etag: str | None) -> _Tagged:
 _Tagged = TypeVar("_Tagged", Outcomes, SavedOutcome, ConfigurationState, PlannedConfiguration)
 
 __all__ = [
-    "Agent", "Applied", "AppliedDestination", "AppliedOutcome", "Attempt", "Call", "CallSummary",
-    "Configuration", "ConfigurationState", "ConfiguredList", "ConfiguredOutcome", "Contact", "ContactImport",
-    "ContactList", "Delivery", "DeliverySummary", "Destination", "Disposition", "Endpoint", "EndpointHealth",
-    "Event", "HistoryEntry", "ImportColumn", "ImportPart", "ImportPreview", "ListMove", "MaskedSecret",
-    "Member", "Membership", "MembershipDeleted", "NewSecret", "Outcome", "OutcomeDeleted", "Outcomes", "Page",
-    "Plan", "PlannedChange", "PlannedConfiguration", "Problem", "Removal", "Replay", "Response", "RowProblem",
-    "RowProblems", "SavedOutcome", "SmartList", "Timings", "WebhookEvent", "Workspace",
+    "Agent", "AgentsReport", "Applied", "AppliedDestination", "AppliedOutcome", "Attempt", "Call",
+    "CallSummary", "Configuration", "ConfigurationState", "ConfiguredList", "ConfiguredOutcome", "Contact",
+    "ContactImport", "ContactList", "Delivery", "DeliverySummary", "Destination", "Disposition",
+    "DispositionsReport", "Endpoint", "EndpointHealth", "Event", "HistoryEntry", "ImportColumn", "ImportPart",
+    "ImportPreview", "ListMove", "MaskedSecret", "Member", "Membership", "MembershipDeleted",
+    "MissingDispositionsReport", "NewSecret", "Outcome", "OutcomeDeleted", "Outcomes", "OutcomesReport", "Page",
+    "Plan", "PlannedChange", "PlannedConfiguration", "Problem", "RatesReport", "Removal", "Replay", "Response",
+    "RowProblem", "RowProblems", "SavedOutcome", "SmartList", "SmartListsReport", "Timings", "WebhookEvent",
+    "WebhooksReport", "Workspace", "WrapUpReport",
 ]  # fmt: skip

@@ -139,3 +139,12 @@ class Operations:
     change_workspace = Method(requests.change_workspace)
     list_events = Method(requests.list_events)
     iter_events = PagesMethod(requests.list_events)
+
+    report_outcomes = Method(requests.report_outcomes)
+    report_dispositions = Method(requests.report_dispositions)
+    report_rates = Method(requests.report_rates)
+    report_agents = Method(requests.report_agents)
+    report_smart_lists = Method(requests.report_smart_lists)
+    report_wrap_up = Method(requests.report_wrap_up)
+    report_missing_dispositions = Method(requests.report_missing_dispositions)
+    report_webhooks = Method(requests.report_webhooks)

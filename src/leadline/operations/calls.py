@@ -131,8 +131,9 @@ async def close_call(tx: Tx, row: CallRow) -> CallRow:
 
 
 def closed(row: CallRow, now_ms: int) -> CallRow:
-    """The call as it is once it is closed."""
-    return msgspec.structs.replace(row, state="closed", wrap_up_since=None, closed_at=now_ms)
+    """The call as it is once it is closed. When its wrap-up began stays: reports tell by it how long it took."""
+    # A clock that stepped back must not make it close before it waited.
+    return msgspec.structs.replace(row, state="closed", closed_at=max(now_ms, row.wrap_up_since or 0))
 
 
 async def _emit(tx: Tx, row: CallRow, happened: Sequence[EventType]) -> None:

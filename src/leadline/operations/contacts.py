@@ -27,6 +27,7 @@ from leadline.store import calls, deliveries, drafts, events, smart_lists, works
 from leadline.store import contacts as store
 from leadline.store.contacts import ContactRow
 from leadline.store.database import Tx
+from leadline.store.smart_lists import MoveRow
 from leadline.wire.contacts import (
     ContactAnswer,
     ContactDeleted,
@@ -161,10 +162,32 @@ async def erase_contact(tx: Tx, workspace_id: str, contact_id: str) -> ContactDe
     await calls.forget_contact_of_calls(tx, workspace_id, contact_id)
     await deliveries.forget_contact_of_deliveries(tx, workspace_id, contact_id)
     await events.forget_contact_of_events(tx, workspace_id, contact_id)
+    await _leave_lists(tx, workspace_id, contact_id)
     await store.delete_contact(tx, workspace_id, contact_id)
     await audit.forget(tx, workspace_id, "contact", contact_id)
     await audit.record(tx, workspace_id, "contact.erased", contact_id)
     return ContactDeleted(contact_id=contact_id)
+
+
+async def _leave_lists(tx: Tx, workspace_id: str, contact_id: str) -> None:
+    """Take a person off every list. The moves stay, of nobody, so that the lists' sizes still add up."""
+    joined = (await smart_lists.joined_by(tx, workspace_id, [contact_id]))[contact_id]
+    await smart_lists.forget_contact_of_moves(tx, workspace_id, contact_id)
+    moves = [
+        MoveRow(
+            workspace_id=workspace_id,
+            move_id=new_id(),
+            contact_id=None,
+            smart_list_id=each.smart_list_id,
+            smart_list_name=each.smart_list_name,
+            direction="left",
+            source="request",
+            applied_id=None,
+            moved_at=tx.now_ms,
+        )
+        for each in joined
+    ]
+    await smart_lists.insert_moves(tx, moves)
 
 
 class _Entry(NamedTuple):

@@ -20,7 +20,7 @@ from leadline.ids import new_id
 from leadline.operations import audit
 from leadline.operations.events import EventType, NewEvent, emit
 from leadline.operations.views import outcome_view
-from leadline.store import endpoints, smart_lists, workspaces
+from leadline.store import deleted_names, endpoints, smart_lists, workspaces
 from leadline.store import outcomes as store
 from leadline.store.database import Tx
 from leadline.store.endpoints import EndpointRow
@@ -97,6 +97,7 @@ async def delete_outcome(
     old = await _require_outcome(tx, workspace_id, outcome_id, if_match)
     await audit.record(tx, workspace_id, "outcome.deleted", outcome_id, before=await _view(tx, old))
     await store.delete_outcome(tx, workspace_id, outcome_id)
+    await deleted_names.keep_name(tx, workspace_id, "outcome", outcome_id, old.outcome_name)
     await workspaces.clear_timeout_outcome(tx, workspace_id, outcome_id)
     await _tell(tx, workspace_id, outcome_id, "deleted")
     return OutcomeDeleted(

@@ -22,7 +22,7 @@ from leadline.operations.views import (
     outcome_points_to,
     smart_list_view,
 )
-from leadline.store import contacts, outcomes, workspaces
+from leadline.store import contacts, deleted_names, outcomes, workspaces
 from leadline.store import smart_lists as store
 from leadline.store.database import Tx
 from leadline.store.smart_lists import LeavingRow, MembershipRow, MoveRow, SmartListRow
@@ -110,6 +110,7 @@ async def delete_smart_list(
     members = await store.member_ids(tx, workspace_id, smart_list_id)
     await store.insert_moves(tx, (_move(tx, row, contact_id, "left") for contact_id in members))
     await store.delete_list(tx, workspace_id, smart_list_id)
+    await deleted_names.keep_name(tx, workspace_id, "smart_list", smart_list_id, row.smart_list_name)
     gone = {"smart_list_name": row.smart_list_name, "contact_count": len(members)}
     await audit.record(tx, workspace_id, "smart_list.deleted", smart_list_id, before=gone)
     return SmartListDeleted(smart_list_id=smart_list_id)

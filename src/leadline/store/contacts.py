@@ -76,7 +76,7 @@ async def update_contact(tx: Tx, row: ContactRow) -> None:
 
 
 async def delete_contact(tx: Tx, workspace_id: str, contact_id: str) -> None:
-    """With its memberships and moves, which go with it."""
+    """With its memberships, which go with it."""
     await tx.run(_DELETE, workspace_id=workspace_id, contact_id=contact_id)
 
 

@@ -7,7 +7,7 @@ endpoint's own row knows what goes wrong, and is written when that changes.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from leadline.domain.paging import PageRequest
 from leadline.store.database import Tx
@@ -114,6 +114,10 @@ _LOCK = Statement(
     f"SELECT {_ENDPOINT} FROM endpoints"
     " WHERE workspace_id = :workspace_id AND endpoint_id = :endpoint_id {for_update}"
 )
+_NAMED = Statement(
+    f"SELECT {_ENDPOINT} FROM endpoints"
+    " WHERE workspace_id = :workspace_id AND endpoint_id IN {ids:endpoint_ids}"
+)
 _SLOTS = columns(SlotsRow, "e").replace("e.now", "{now_ms}")
 _DUE = Statement(
     f"SELECT {_SLOTS}, (SELECT COUNT(*) FROM deliveries l WHERE l.workspace_id = e.workspace_id"
@@ -211,6 +215,13 @@ async def endpoint_by_hash(tx: Tx, workspace_id: str, url_hash: str) -> str | No
 async def get_endpoint(tx: Tx, workspace_id: str, endpoint_id: str) -> EndpointRow | None:
     row = await tx.first(_GET, workspace_id=workspace_id, endpoint_id=endpoint_id)
     return EndpointRow(*row) if row else None
+
+
+async def endpoints_named(tx: Tx, workspace_id: str, endpoint_ids: Iterable[str]) -> dict[str, EndpointRow]:
+    """By id, those that there are."""
+    wanted = json.dumps(list(endpoint_ids))
+    rows = await tx.all(_NAMED, workspace_id=workspace_id, endpoint_ids=wanted)
+    return {row.endpoint_id: row for row in (EndpointRow(*each) for each in rows)}
 
 
 async def lock_endpoint(tx: Tx, workspace_id: str, endpoint_id: str) -> EndpointRow | None:

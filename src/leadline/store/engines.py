@@ -11,6 +11,10 @@ execution was measured at several times the driver's (docs/decisions/0002).
 | `{skip_locked}` | nothing | `FOR NO KEY UPDATE SKIP LOCKED` | likewise |
 | `{now_ms}` | `unixepoch('subsec')` | `clock_timestamp()` | due times use the database's clock |
 | `{ids:x}`, `{texts:x}` | `json_each` | `json_array_elements_text` | a list is one parameter: its JSON |
+| `{pieces:x}` | `json_each` | `json_array_elements` | rows of four numbers are one parameter, likewise |
+| `{id}` | `TEXT` | `uuid` | PostgreSQL has a type for ids |
+| `{joined:x}` | `group_concat` | `string_agg` | they have different names |
+| `{oldest_write_ms}` | now | the start of the oldest running transaction | SQLite has one writer, who is asking |
 | `{rows:table}` | (row by row) | `json_populate_recordset` | see `ManyStatement` |
 | (`ApartStatement`) | asked per row | `LATERAL` | SQLite knows no LIMIT that a row says |
 | `{commit_order}` | one more than the newest | the transaction's number | SQLite commits in the order it writes |
@@ -42,6 +46,13 @@ _MARKS: dict[Engine, dict[str, str]] = {
         "now_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
         "ids": "(SELECT value FROM json_each(:{0}))",
         "texts": "(SELECT value FROM json_each(:{0}))",
+        "id": "TEXT",
+        "pieces": (
+            "(SELECT CAST(value ->> 0 AS INTEGER) AS span, CAST(value ->> 1 AS INTEGER) AS width_ms,"
+            " CAST(value ->> 2 AS INTEGER) AS starts, CAST(value ->> 3 AS INTEGER) AS ends FROM json_each(:{0}))"
+        ),
+        "joined": "group_concat({0}, ',' ORDER BY {0})",
+        "oldest_write_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
         "commit_order": (
             "(SELECT COALESCE(MAX(commit_order), 0) + 1 FROM events WHERE workspace_id = :workspace_id)"
         ),
@@ -54,6 +65,18 @@ _MARKS: dict[Engine, dict[str, str]] = {
         "now_ms": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
         "ids": "(SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:{0} AS json)))",
         "texts": "(SELECT value FROM json_array_elements_text(CAST(:{0} AS json)))",
+        "id": "uuid",
+        "pieces": (
+            "(SELECT CAST(value ->> 0 AS bigint) AS span, CAST(value ->> 1 AS bigint) AS width_ms,"
+            " CAST(value ->> 2 AS bigint) AS starts, CAST(value ->> 3 AS bigint) AS ends"
+            " FROM json_array_elements(CAST(:{0} AS json)))"
+        ),
+        "joined": "string_agg({0}, ',' ORDER BY {0})",
+        "oldest_write_ms": (
+            "COALESCE((SELECT CAST(extract(epoch FROM MIN(xact_start)) * 1000 AS bigint) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()),"
+            " CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))"
+        ),
         "rows": "json_populate_recordset(CAST(NULL AS {0}), CAST(:rows AS json))",
         "commit_order": "CAST(CAST(pg_current_xact_id() AS text) AS bigint)",
         "commit_horizon": "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)",

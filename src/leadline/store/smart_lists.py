@@ -47,7 +47,7 @@ class LeavingRow(Row, frozen=True, gc=False):
 class MoveRow(Row, frozen=True, gc=False):
     workspace_id: str
     move_id: str
-    contact_id: str
+    contact_id: str | None
     smart_list_id: str
     smart_list_name: str
     direction: str
@@ -133,6 +133,9 @@ _MEMBER_IDS = Statement(
     "SELECT contact_id FROM memberships WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
 )
 _INSERT_MOVES = insertion_of_many("list_moves", MoveRow)
+_FORGET_CONTACT = Statement(
+    "UPDATE list_moves SET contact_id = NULL WHERE workspace_id = :workspace_id AND contact_id = :contact_id"
+)
 
 
 async def insert_list(tx: Tx, row: SmartListRow) -> bool:
@@ -247,6 +250,11 @@ async def page_of_members(
 async def member_ids(tx: Tx, workspace_id: str, smart_list_id: str) -> list[str]:
     rows = await tx.all(_MEMBER_IDS, workspace_id=workspace_id, smart_list_id=smart_list_id)
     return [row[0] for row in rows]
+
+
+async def forget_contact_of_moves(tx: Tx, workspace_id: str, contact_id: str) -> None:
+    """Take a person out of the moves between lists; that somebody moved stays."""
+    await tx.run(_FORGET_CONTACT, workspace_id=workspace_id, contact_id=contact_id)
 
 
 async def insert_moves(tx: Tx, moves: Iterable[MoveRow]) -> None:

@@ -48,6 +48,18 @@ def _check(name: str, condition: str) -> sa.CheckConstraint:
     return sa.CheckConstraint(condition, name=name)
 
 
+def _by_time(table: str, column: str) -> sa.Index:
+    """For who asks for a stretch of time, and for nobody else.
+
+    The condition is always true. It keeps SQLite from reading all of a workspace in order of time, where it should
+    look up a few rows and sort them.
+    """
+    condition = sa.text(f"{column} IS NOT NULL")
+    return sa.Index(
+        f"ix_{table}_{column}", "workspace_id", column, sqlite_where=condition, postgresql_where=condition
+    )
+
+
 def _of_workspace() -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE")
 
@@ -250,7 +262,8 @@ list_moves = _table(
     "list_moves",
     _id("workspace_id"),
     _id("move_id"),
-    _id("contact_id"),
+    # Null once the person is erased: that somebody joined or left is counted all the same.
+    _id("contact_id", null=True),
     _id("smart_list_id"),
     _text("smart_list_name"),
     _text("direction"),
@@ -258,10 +271,11 @@ list_moves = _table(
     _id("applied_id", null=True),
     _int("moved_at"),
     sa.PrimaryKeyConstraint("workspace_id", "move_id"),
-    _reference("contacts", "contact_id"),
+    _reference("contacts", "contact_id", ondelete="NO ACTION"),
     _check("direction", "direction IN ('joined', 'left')"),
     _check("source", "source IN ('applied', 'request') AND (source = 'applied') = (applied_id IS NOT NULL)"),
     sa.Index(None, "workspace_id", "contact_id", "moved_at", "move_id"),
+    _by_time("list_moves", "moved_at"),
 )
 
 agents = _table(
@@ -290,6 +304,7 @@ calls = _table(
     _int("answered_at", null=True),
     _int("ended_at", null=True),
     # When the server put it into wrap-up, by its own clock: ended_at may be what a phone system says.
+    # It stays when the call is closed, and so says which calls owed a disposition, and for how long they waited.
     _int("wrap_up_since", null=True),
     _int("closed_at", null=True),
     _int("created_at"),
@@ -309,7 +324,8 @@ calls = _table(
     _check("line_result_when_ended", "(ended_at IS NULL) = (line_result IS NULL)"),
     _check("live_answered", "state <> 'live' OR answered_at IS NOT NULL"),
     _check("ringing_unanswered", "state <> 'ringing' OR answered_at IS NULL"),
-    _check("wrap_up", "(state = 'wrap_up') = (wrap_up_since IS NOT NULL)"),
+    _check("wrap_up", "state = 'closed' OR (state = 'wrap_up') = (wrap_up_since IS NOT NULL)"),
+    _check("wrap_up_times", "closed_at >= wrap_up_since"),
     _check("wrap_up_agent", "state <> 'wrap_up' OR agent_id IS NOT NULL"),
     _check("closed", "(state = 'closed') = (closed_at IS NOT NULL)"),
     _check("times", "ended_at >= started_at AND answered_at >= started_at"),
@@ -318,6 +334,7 @@ calls = _table(
     sa.Index(None, "workspace_id", "agent_id", "started_at", "call_id"),
     sa.Index("ix_calls_open", "workspace_id", "agent_id", sqlite_where=sa.text("state <> 'closed'"),
              postgresql_where=sa.text("state <> 'closed'")),
+    _by_time("calls", "closed_at"),
     sa.Index("ix_calls_wrap_up", "workspace_id", "wrap_up_since", sqlite_where=sa.text("state = 'wrap_up'"),
              postgresql_where=sa.text("state = 'wrap_up'")),
 )  # fmt: skip
@@ -349,6 +366,7 @@ applied_outcomes = _table(
              sqlite_where=sa.text("outcome_type = 'disposition'"),
              postgresql_where=sa.text("outcome_type = 'disposition'")),
     sa.Index(None, "workspace_id", "contact_id", "applied_at", "applied_id"),
+    _by_time("applied_outcomes", "applied_at"),
 )  # fmt: skip
 
 deliveries = _table(
@@ -458,6 +476,7 @@ attempts = _table(
         "error",
         "error IN ('dns', 'connect', 'tls', 'timeout', 'blocked', 'http_status', 'protocol')",
     ),
+    _by_time("attempts", "started_at"),
 )
 
 events = _table(
@@ -568,6 +587,48 @@ audit_entries = _table(
     sa.Index(None, "workspace_id", "action", "at", "entry_id"),
     sa.Index(None, "workspace_id", "thing", "at", "entry_id"),
     sa.Index(None, "workspace_id", "thing_id", "at", "entry_id"),
+)
+
+# Facts of closed times, counted: what reports read instead of the facts (docs/internals/reports.md).
+report_counts = _table(
+    "report_counts",
+    _id("workspace_id"),
+    _text("measure"),
+    _int("width_ms"),
+    # Empty for everybody together; else `=` and whom or what it is about, which may be nobody.
+    _text("subject"),
+    _int("slot"),
+    _text("label"),
+    _int("counted"),
+    _int("total_ms"),
+    sa.PrimaryKeyConstraint("workspace_id", "measure", "width_ms", "subject", "slot", "label"),
+    _of_workspace(),
+    _check("width", "width_ms IN (900000, 3600000, 86400000)"),
+    _check("slot", "slot % width_ms = 0"),
+    _check("subject", "subject = '' OR subject LIKE '=%' AND width_ms > 900000"),
+)
+
+# Until when (exclusive) the facts of a measure are in report_counts. Behind it they are counted as they are.
+report_marks = _table(
+    "report_marks",
+    _id("workspace_id"),
+    _text("measure"),
+    _int("counted_until"),
+    sa.PrimaryKeyConstraint("workspace_id", "measure"),
+    _of_workspace(),
+)
+
+# What things were called when they were deleted: reports go on naming them.
+deleted_names = _table(
+    "deleted_names",
+    _id("workspace_id"),
+    _id("deleted_id"),
+    _text("noun"),
+    _text("name"),
+    _int("deleted_at"),
+    sa.PrimaryKeyConstraint("workspace_id", "deleted_id"),
+    _of_workspace(),
+    _check("noun", "noun IN ('outcome', 'smart_list')"),
 )
 
 drafts = _table(

@@ -83,6 +83,7 @@ _EMPTY = tuple(
         "drafts", "events", "idempotency_keys", "attempts", "deliveries", "replays", "endpoint_hours",
         "applied_outcomes", "list_moves", "memberships", "calls", "agents", "contacts", "outcomes", "endpoints",
         "smart_lists", "webhook_secrets", "user_links", "user_sessions", "users", "audit_entries",
+        "report_counts", "report_marks", "deleted_names",
     )
 )  # fmt: skip
 

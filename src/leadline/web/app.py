@@ -89,6 +89,13 @@ class Call:
     parameters: dict[str, str]
 
 
+class DownloadAnswer(EncodedAnswer, frozen=True):
+    """A success that is no JSON."""
+
+    media_type: str = ""
+    file_name: str = ""
+
+
 class Api:
     """ASGI application of the API and of the pages that need no token (`pages`, by exact path)."""
 
@@ -339,6 +346,11 @@ def _wanted_headers(sent: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, by
 
 def encoded(operation: Operation, reply: Reply) -> EncodedAnswer:
     """A reply as the bytes that go out and are stored."""
+    if reply.download is not None:
+        file = reply.download
+        return DownloadAnswer(
+            operation.status, file.body, media_type=file.media_type, file_name=file.file_name
+        )
     body = _encode(reply.answer)
     etag = reply.etag
     if operation.tagged_by_content:
@@ -474,7 +486,11 @@ async def _send_answer(send: Send, call: Call, answer: EncodedAnswer) -> None:
     if call.operation.tagged_by_content and answer.etag is not None and _is_known(call, answer.etag):
         await _send(send, 304, b"", headers)
         return
-    await _send(send, answer.status, answer.body, headers)
+    media_type = b"application/json"
+    if isinstance(answer, DownloadAnswer):
+        media_type = answer.media_type.encode()
+        headers.append((b"content-disposition", f'attachment; filename="{answer.file_name}"'.encode()))
+    await _send(send, answer.status, answer.body, headers, media_type)
 
 
 def _is_known(call: Call, etag: str) -> bool:
@@ -485,10 +501,16 @@ def _is_known(call: Call, etag: str) -> bool:
     return etag in tags or tags == ["*"]
 
 
-async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+async def _send(
+    send: Send,
+    status: int,
+    body: bytes,
+    headers: list[tuple[bytes, bytes]],
+    media_type: bytes = b"application/json",
+) -> None:
     if status != 304:
         headers = [
-            (b"content-type", b"application/json"),
+            (b"content-type", media_type),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
             *headers,

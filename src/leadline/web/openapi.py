@@ -269,6 +269,8 @@ def _success_content(operation: Operation, schemas: Schemas, answer: Any) -> Sch
         first = schema["anyOf"][0] if "anyOf" in schema else schema
         example = answer_example(operation.name, first, schemas.components)
     content: Schema = {"application/json": {"schema": schema, "example": example}}
+    if operation.offers_csv:
+        content["text/csv"] = {"schema": {"type": "string"}}
     if operation.streams:
         content["text/event-stream"] = {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}
     if operation.download is not None:

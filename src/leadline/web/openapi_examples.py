@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from leadline.domain.reports import FORMULAS
 from leadline.web.openapi_schemas import PREFIX, Schema
 
 _AT = "2026-06-25T00:00:00.000Z"
@@ -109,6 +110,37 @@ _VALUES: Mapping[str, Any] = {
     "RotatedAnswer.secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
     "signing_with": 1,
     "Endpoint.state": "active",
+    "Stretch": {"since": "2026-06-18T04:00:00.000Z", "until": "2026-06-25T04:00:00.000Z"},
+    "previous_period": {"since": "2026-06-11T04:00:00.000Z", "until": "2026-06-18T04:00:00.000Z"},
+    "tz": "America/New_York",
+    "interval": "day",
+    "formulas": {"change": FORMULAS["change"]},
+    "CountFigure": {"value": 1612, "previous": 1490, "change": 0.0819},
+    "RateFigure": {"value": 0.234, "previous": 0.223, "change": 0.011},
+    "DurationFigure": {"value": 21_000, "previous": 20_000, "change": 0.05},
+    "OutcomeCount": {
+        "outcome_id": _id(1),
+        "outcome_name": "Interested",
+        "outcome_type": "disposition",
+        "deleted": False,
+        "count": 402,
+        "previous": 388,
+        "share": 0.2494,
+    },
+    "DispositionsReport.dispositions": [
+        {
+            "outcome_id": _id(1),
+            "outcome_name": "Voicemail left",
+            "outcome_type": "disposition",
+            "deleted": False,
+            "count": 402,
+            "previous": 388,
+            "share": 0.2494,
+        }
+    ],
+    "contact_outcome_ids": None,
+    "conversion_outcome_ids": None,
+    "oldest_waiting_since": None,
     "HistoryEntry": {
         "type": "list_move",
         "at": _AT,

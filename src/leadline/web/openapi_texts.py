@@ -25,6 +25,10 @@ TAGS: Mapping[str, str] = {
     ),
     "Agents": "Who is free, on a call or in wrap-up. Agents are known from their first call.",
     "Events": "What happens in the workspace, as it happens.",
+    "Reports": (
+        "Numbers of a period beside those of the period before, each with its formula. With `format=csv` a table of"
+        " the report instead. Edges lie on quarters of an hour."
+    ),
     "Deliveries": (
         "A delivery brings one applied outcome to one webhook URL, attempt by attempt, until the receiver answers"
         " 2xx or the schedule is used up."

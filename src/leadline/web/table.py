@@ -62,12 +62,22 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A success that is no JSON, to be kept under a file name of ASCII letters."""
+
+    media_type: str
+    file_name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """A success. `status` None is the operation's usual one."""
+    """A success. `status` None is the operation's usual one; a `download` goes out instead of the answer."""
 
     answer: Answer
     status: int | None = None
     etag: str | None = None
+    download: Download | None = None
 
 
 Handler = Callable[[Tx, Request], Awaitable[Reply]]
@@ -111,6 +121,8 @@ class Operation:
     tagged_by_content: bool = False
     streams: bool = False
     download: Download | None = None
+    # `format=csv` answers text/csv; only for operations that read.
+    offers_csv: bool = False
     example: Any = None
     answer_example: Any = None
     query_example: Mapping[str, Any] = field(default_factory=dict)
@@ -128,7 +140,7 @@ class Operation:
 
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_TEXT_PARAMETERS = frozenset({"agent_id", "link"})
+_TEXT_PARAMETERS = frozenset({"agent_id", "link", "report_name"})
 
 
 class Routed(Protocol):

@@ -61,6 +61,16 @@ from leadline.client.requests.outcomes import (
     list_outcomes,
     replace_outcome,
 )
+from leadline.client.requests.reports import (
+    report_agents,
+    report_dispositions,
+    report_missing_dispositions,
+    report_outcomes,
+    report_rates,
+    report_smart_lists,
+    report_webhooks,
+    report_wrap_up,
+)
 from leadline.client.requests.smart_lists import (
     create_smart_list,
     delete_smart_list,
@@ -83,6 +93,8 @@ __all__ = [
     "leave_smart_list", "list_agents", "list_calls", "list_contact_import_problems", "list_contact_imports",
     "list_contacts", "list_deliveries", "list_endpoints", "list_events", "list_members", "list_outcomes",
     "list_smart_lists", "plan_configuration", "preview_contact_import", "put_contact_import_part",
-    "rename_smart_list", "replace_outcome", "replay_deliveries", "retry_delivery", "rotate_webhook_secret",
-    "start_call", "start_contact_import", "test_endpoint",
+    "rename_smart_list", "replace_outcome", "replay_deliveries", "report_agents", "report_dispositions",
+    "report_missing_dispositions", "report_outcomes", "report_rates", "report_smart_lists", "report_webhooks",
+    "report_wrap_up", "retry_delivery", "rotate_webhook_secret", "start_call", "start_contact_import",
+    "test_endpoint",
 ]  # fmt: skip

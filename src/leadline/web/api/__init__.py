@@ -11,6 +11,7 @@ from leadline.web.api import (
     endpoints,
     events,
     outcomes,
+    reports,
     smart_lists,
     workspaces,
 )
@@ -23,6 +24,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *contact_imports.OPERATIONS,
     *calls.OPERATIONS,
     *events.OPERATIONS,
+    *reports.OPERATIONS,
     *deliveries.OPERATIONS,
     *endpoints.OPERATIONS,
     *configuration.OPERATIONS,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from leadline.charts import STYLE
+
 PREFIX = "/static/console/"
 _TYPES = {
     "css": b"text/css; charset=utf-8",
@@ -30,6 +32,7 @@ class Assets:
 
     def __init__(self) -> None:
         found = {file.name: file.read_bytes() for file in _files()}
+        found["charts.css"] = STYLE.encode()
         whole = hashlib.blake2b(digest_size=8)
         for name in sorted(found):
             whole.update(name.encode() + b"\0" + found[name] + b"\0")

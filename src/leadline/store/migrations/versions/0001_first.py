@@ -19,10 +19,13 @@ def upgrade() -> None:
     _audit_entries()
     _contact_imports()
     _contacts()
+    _deleted_names()
     _endpoints()
     _events()
     _idempotency_keys()
     _replays()
+    _report_counts()
+    _report_marks()
     _smart_lists()
     _tokens()
     _users()
@@ -242,6 +245,26 @@ def _contacts() -> None:
     )
 
 
+def _deleted_names() -> None:
+    op.create_table(
+        "deleted_names",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("deleted_id", identifier(), nullable=False),
+        sa.Column("noun", text(), nullable=False),
+        sa.Column("name", text(), nullable=False),
+        sa.Column("deleted_at", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "deleted_id", name="pk_deleted_names"),
+        sa.CheckConstraint("noun IN ('outcome', 'smart_list')", name=op.f("ck_deleted_names_noun")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_deleted_names_workspace_id",
+        ),
+        sqlite_strict=True,
+    )
+
+
 def _endpoints() -> None:
     op.create_table(
         "endpoints",
@@ -388,6 +411,52 @@ def _replays() -> None:
     )
 
 
+def _report_counts() -> None:
+    op.create_table(
+        "report_counts",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("measure", text(), nullable=False),
+        sa.Column("width_ms", integer(), nullable=False),
+        sa.Column("subject", text(), nullable=False),
+        sa.Column("slot", integer(), nullable=False),
+        sa.Column("label", text(), nullable=False),
+        sa.Column("counted", integer(), nullable=False),
+        sa.Column("total_ms", integer(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "workspace_id", "measure", "width_ms", "subject", "slot", "label", name="pk_report_counts"
+        ),
+        sa.CheckConstraint("slot % width_ms = 0", name=op.f("ck_report_counts_slot")),
+        sa.CheckConstraint(
+            "subject = '' OR subject LIKE '=%' AND width_ms > 900000", name=op.f("ck_report_counts_subject")
+        ),
+        sa.CheckConstraint("width_ms IN (900000, 3600000, 86400000)", name=op.f("ck_report_counts_width")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_report_counts_workspace_id",
+        ),
+        sqlite_strict=True,
+    )
+
+
+def _report_marks() -> None:
+    op.create_table(
+        "report_marks",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("measure", text(), nullable=False),
+        sa.Column("counted_until", integer(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "measure", name="pk_report_marks"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_report_marks_workspace_id",
+        ),
+        sqlite_strict=True,
+    )
+
+
 def _smart_lists() -> None:
     op.create_table(
         "smart_lists",
@@ -529,9 +598,11 @@ def _calls() -> None:
             "ended_at >= started_at AND answered_at >= started_at", name=op.f("ck_calls_times")
         ),
         sa.CheckConstraint(
-            "(state = 'wrap_up') = (wrap_up_since IS NOT NULL)", name=op.f("ck_calls_wrap_up")
+            "state = 'closed' OR (state = 'wrap_up') = (wrap_up_since IS NOT NULL)",
+            name=op.f("ck_calls_wrap_up"),
         ),
         sa.CheckConstraint("state <> 'wrap_up' OR agent_id IS NOT NULL", name=op.f("ck_calls_wrap_up_agent")),
+        sa.CheckConstraint("closed_at >= wrap_up_since", name=op.f("ck_calls_wrap_up_times")),
         sa.ForeignKeyConstraint(
             ["workspace_id"], ["workspaces.workspace_id"], ondelete="CASCADE", name="fk_calls_workspace_id"
         ),
@@ -555,6 +626,14 @@ def _calls() -> None:
         "calls",
         ["workspace_id", "agent_id", "started_at", "call_id"],
         unique=False,
+    )
+    op.create_index(
+        "ix_calls_closed_at",
+        "calls",
+        ["workspace_id", "closed_at"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NOT NULL"),
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
     )
     op.create_index(
         "ix_calls_contact_id_started_at_call_id",
@@ -772,7 +851,7 @@ def _list_moves() -> None:
         "list_moves",
         sa.Column("workspace_id", identifier(), nullable=False),
         sa.Column("move_id", identifier(), nullable=False),
-        sa.Column("contact_id", identifier(), nullable=False),
+        sa.Column("contact_id", identifier(), nullable=True),
         sa.Column("smart_list_id", identifier(), nullable=False),
         sa.Column("smart_list_name", text(), nullable=False),
         sa.Column("direction", text(), nullable=False),
@@ -788,7 +867,7 @@ def _list_moves() -> None:
         sa.ForeignKeyConstraint(
             ["workspace_id", "contact_id"],
             ["contacts.workspace_id", "contacts.contact_id"],
-            ondelete="CASCADE",
+            ondelete="NO ACTION",
             name="fk_list_moves_workspace_id_contact_id",
         ),
         sqlite_strict=True,
@@ -798,6 +877,14 @@ def _list_moves() -> None:
         "list_moves",
         ["workspace_id", "contact_id", "moved_at", "move_id"],
         unique=False,
+    )
+    op.create_index(
+        "ix_list_moves_moved_at",
+        "list_moves",
+        ["workspace_id", "moved_at"],
+        unique=False,
+        sqlite_where=sa.text("moved_at IS NOT NULL"),
+        postgresql_where=sa.text("moved_at IS NOT NULL"),
     )
 
 
@@ -986,6 +1073,14 @@ def _applied_outcomes() -> None:
         sqlite_strict=True,
     )
     op.create_index(
+        "ix_applied_outcomes_applied_at",
+        "applied_outcomes",
+        ["workspace_id", "applied_at"],
+        unique=False,
+        sqlite_where=sa.text("applied_at IS NOT NULL"),
+        postgresql_where=sa.text("applied_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_applied_outcomes_contact_id_applied_at_applied_id",
         "applied_outcomes",
         ["workspace_id", "contact_id", "applied_at", "applied_id"],
@@ -1031,6 +1126,14 @@ def _attempts() -> None:
             name="fk_attempts_workspace_id_delivery_id",
         ),
         sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_attempts_started_at",
+        "attempts",
+        ["workspace_id", "started_at"],
+        unique=False,
+        sqlite_where=sa.text("started_at IS NOT NULL"),
+        postgresql_where=sa.text("started_at IS NOT NULL"),
     )
 
 

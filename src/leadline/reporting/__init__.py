@@ -1,0 +1,1 @@
+"""Reports as people take them away: tables and charts of what the API answers. Pure."""
