@@ -46,7 +46,7 @@ from leadline.operations.idempotency import (
 from leadline.store.database import Database, Together, Tx
 from leadline.web.auth import Authenticator, token_of
 from leadline.web.decoding import Fields, Malformed, decode_json, read_fields, read_query
-from leadline.web.downloads import Download, send_download
+from leadline.web.downloads import StreamedFile, send_download
 from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
 from leadline.web.problems import refusal_response
 from leadline.web.table import PREFIX, BodyUse, Context, KeyUse, Operation, Reply, Request, Routes
@@ -137,7 +137,7 @@ class Api:
             if call.operation.streams and _wants_stream(call.headers.get(b"accept")):
                 await while_listened_to(receive, self._stream(call, send))
                 return
-            download = call.operation.download
+            download = call.operation.file
             if download is not None and download.is_wanted(call.headers.get(b"accept")):
                 await self._download(call, download, receive, send)
                 return
@@ -150,7 +150,7 @@ class Api:
             status, body, headers = refusal_response(refused, request_id)
             await _send(send, status, body, headers)
 
-    async def _download(self, call: Call, download: Download, receive: Receive, send: Send) -> None:
+    async def _download(self, call: Call, download: StreamedFile, receive: Receive, send: Send) -> None:
         _check_media_type(call)
         request = _request(call, await _body_value(call, receive), self._context)
         sending = send_download(

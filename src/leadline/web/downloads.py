@@ -20,8 +20,8 @@ Pieces = Callable[[Tx, Any, Any | None], Awaitable[Piece]]
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
-    """A file that an operation answers to who accepts its media type."""
+class StreamedFile:
+    """A file of any length that an operation answers to who accepts its media type."""
 
     media_type: str
     file_name: str
@@ -38,7 +38,7 @@ class DownloadCutShort(Exception):
 
 async def send_download(
     send: Send,
-    download: Download,
+    download: StreamedFile,
     request: Any,
     *,
     database: Database,
@@ -59,11 +59,11 @@ async def send_download(
     await send({"type": "http.response.body", "body": text.encode(), "more_body": False})
 
 
-async def _piece(download: Download, request: Any, after: Any, tx: Tx) -> Piece:
+async def _piece(download: StreamedFile, request: Any, after: Any, tx: Tx) -> Piece:
     return await download.pieces(tx, request, after)
 
 
-def _headers(download: Download) -> list[tuple[bytes, bytes]]:
+def _headers(download: StreamedFile) -> list[tuple[bytes, bytes]]:
     return [
         (b"content-type", f"{download.media_type}; charset=utf-8".encode()),
         (b"content-disposition", f'attachment; filename="{download.file_name}"'.encode()),

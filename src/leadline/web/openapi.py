@@ -273,10 +273,10 @@ def _success_content(operation: Operation, schemas: Schemas, answer: Any) -> Sch
         content["text/csv"] = {"schema": {"type": "string"}}
     if operation.streams:
         content["text/event-stream"] = {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}
-    if operation.download is not None:
-        content[operation.download.media_type] = {
+    if operation.file is not None:
+        content[operation.file.media_type] = {
             "schema": {"type": "string"},
-            "example": operation.download.example,
+            "example": operation.file.example,
         }
     return content
 

@@ -16,7 +16,7 @@ from leadline.domain.errors import InvalidRequest, LeadlineError, NotFound, Prob
 from leadline.domain.outcomes import UrlRules
 from leadline.ids import NIL_ID, parse_id
 from leadline.store.database import Tx
-from leadline.web.downloads import Download
+from leadline.web.downloads import StreamedFile
 from leadline.wire.common import Answer, Query
 
 T = TypeVar("T")
@@ -120,7 +120,8 @@ class Operation:
     # The answer is tagged by its bytes, and If-None-Match is answered with 304.
     tagged_by_content: bool = False
     streams: bool = False
-    download: Download | None = None
+    # Answered instead to who accepts its media type and no JSON.
+    file: StreamedFile | None = None
     # `format=csv` answers text/csv; only for operations that read.
     offers_csv: bool = False
     example: Any = None

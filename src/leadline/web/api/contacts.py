@@ -20,7 +20,7 @@ from leadline.domain.paging import page_request
 from leadline.operations import contacts as operations
 from leadline.operations.contact_export import export_page
 from leadline.store.database import Tx
-from leadline.web.downloads import Download
+from leadline.web.downloads import StreamedFile
 from leadline.web.table import BodyUse, Context, KeyUse, Operation, Reply, Request, optional
 from leadline.wire.common import Page
 from leadline.wire.contacts import (
@@ -143,7 +143,7 @@ OPERATIONS = (
         key_use=KeyUse.NONE,
         query=ContactsQuery,
         answers={200: ContactsAnswer},
-        download=Download(
+        file=StreamedFile(
             "text/csv",
             "contacts.csv",
             _csv,
