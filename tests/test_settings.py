@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "events_kept_hours": (1.0, 2.0, 3.5),
     "database_connections": (2, 3, 4),
     "shutdown_seconds": (0.0, 1.0, 2.0),
+    "provision_dir": ("a", "b", "c"),
     "ready_file": ("a", "b", "c"),
     "dev": (True, True, True),
     "secret_key": ("a", "b", "c"),

@@ -50,6 +50,7 @@ class Settings:
     events_kept_hours: float = 24.0
     database_connections: int = 10
     shutdown_seconds: float = 20.0
+    provision_dir: str = ""
     ready_file: str = ""
     dev: bool = False
 

@@ -23,6 +23,7 @@ from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
 from leadline.operations import maintenance
 from leadline.operations.count_ahead import count_ahead, uncounted
 from leadline.operations.delivering import end_leases
+from leadline.operations.importing import running_imports, step_import
 from leadline.operations.record_attempts import Attempted
 from leadline.operations.replays import running_replays, step_replay
 from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
@@ -58,6 +59,8 @@ TOUCH_SECONDS = 30.0
 HEALTH_SECONDS = 1.0
 REPLAY_PAUSE_SECONDS = 0.05
 REPLAY_LOOK_SECONDS = 0.5
+IMPORT_PAUSE_SECONDS = 0.02
+IMPORT_LOOK_SECONDS = 0.25
 # What --dev opens: a webhook to this machine.
 LOOPBACK_CIDRS = "127.0.0.0/8,::1/128"
 
@@ -224,6 +227,7 @@ class Runtime:
         self.settings = settings
         self.clock = Clock()
         self.policy = address_policy(settings)
+        self.url_rules = UrlRules(self.policy, settings.webhook_require_https)
         self.waits_seconds = retry_waits(settings)
         self._web = web
         self._tasks: list[asyncio.Task[None]] = []
@@ -277,6 +281,7 @@ class Runtime:
             asyncio.create_task(self._repeat(self._count_ahead), name="leadline-reports"),
             asyncio.create_task(self._repeat(self._touch_tokens), name="leadline-tokens"),
             asyncio.create_task(self._repeat(self._replay), name="leadline-replays"),
+            asyncio.create_task(self._repeat(self._import), name="leadline-imports"),
         ]
 
     def _make_worker(self, metrics: Metrics) -> Worker:
@@ -313,7 +318,7 @@ class Runtime:
         self._authenticator = Authenticator(self.database, self.clock, per_minute_max=limit)
         self._streams = EventStreams(self.database, self._authenticator, self.metrics)
         context = Context(
-            UrlRules(self.policy, settings.webhook_require_https),
+            self.url_rules,
             webhook_timeout_seconds=round(settings.webhook_timeout_seconds),
         )
         api = Api(
@@ -453,6 +458,15 @@ class Runtime:
         if not await self.database.read(running_replays):
             await asyncio.sleep(REPLAY_LOOK_SECONDS)
 
+    async def _import(self) -> None:
+        """A step of each import in turn, as with replays."""
+        running = await self.database.read(running_imports)
+        for workspace_id, import_id in running:
+            await self.database.write(functools.partial(_step_import, workspace_id, import_id))
+            await asyncio.sleep(IMPORT_PAUSE_SECONDS)
+        if not running:
+            await asyncio.sleep(IMPORT_LOOK_SECONDS)
+
     async def _maintain(self) -> None:
         for workspace_id in await self.database.read(maintenance.workspace_ids):
             more = True
@@ -507,6 +521,10 @@ def _observer(metrics: Metrics, clock: Clock) -> Observer:
 
 async def _step_replay(workspace_id: str, replay_id: str, tx: Tx) -> None:
     await step_replay(tx, workspace_id, replay_id)
+
+
+async def _step_import(workspace_id: str, import_id: str, tx: Tx) -> None:
+    await step_import(tx, workspace_id, import_id)
 
 
 async def _count_step(workspace_id: str, measure: Measure, tx: Tx) -> None:

@@ -120,7 +120,7 @@ def test_both_clients_have_the_same_surface() -> None:
         return {name for name in dir(client) if not name.startswith("_")}
 
     assert surface(Client) == surface(AsyncClient)
-    for name in ("send", "value_of", "items_of", "stream_events", "close"):
+    for name in ("send", "value_of", "items_of", "stream_events", "export_contacts", "close"):
         ours, theirs = getattr(Client, name), getattr(AsyncClient, name)
         assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
 

@@ -33,6 +33,7 @@ CROSS_WORKSPACE = {
     "deliveries._WORKSPACES_DUE": "the worker asks who has work, then claims per workspace",
     "deliveries._BACKLOGS": "the metrics of the whole process",
     "deliveries._DRIFT": "doctor compares what was applied with what is to be sent",
+    "contact_imports._RUNNING": "the server looks for jobs to go on with",
     "replays._RUNNING": "the worker looks for jobs to go on with",
     "deliveries._END_LEASES": "SQLite alone, at start: no other worker can be alive",
     "calls._TIMED_OUT": "wrap-ups time out wherever they are, then one transaction each",

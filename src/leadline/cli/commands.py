@@ -11,7 +11,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from leadline import __version__
-from leadline.cli import token_commands, user_commands, workspace_commands
+from leadline.cli import configuration_commands, token_commands, user_commands, workspace_commands
 from leadline.cli.connecting import Token, Url
 from leadline.cli.failures import INTERRUPTED, explain
 from leadline.cli.flags import AsJson, Config, DatabaseUrl
@@ -26,11 +26,15 @@ app = cyclopts.App(
 app.command(workspace_commands.app)
 app.command(token_commands.app)
 app.command(user_commands.app)
+configuration_commands.register(app)
+_MODULE_NAMES = {"list": "list_", "import": "import_"}
 # Loaded when they are used: they need the client.
 for _noun, _help in (
     ("outcome", "What agents apply to calls: actions and dispositions."),
     ("list", "Smart Lists and who is on them."),
     ("contact", "People with phone numbers."),
+    ("import", "Imports of contacts, as the server keeps them."),
+    ("configuration", "Smart Lists and outcomes as one document, as the server takes it."),
     ("call", "Calls, and applying outcomes to them."),
     ("agent", "Agents, as calls have named them."),
     ("delivery", "Webhooks on their way."),
@@ -40,7 +44,7 @@ for _noun, _help in (
     ("report", "Numbers of a period, as tables, CSV or charts."),
     ("secret", "The secret that signs webhooks."),
 ):
-    app.command(f"leadline.cli.nouns:{_noun.replace('list', 'list_')}", name=_noun, help=_help)
+    app.command(f"leadline.cli.nouns:{_MODULE_NAMES.get(_noun, _noun)}", name=_noun, help=_help)
 
 Host = Annotated[str | None, Parameter(help="Address to listen on; 127.0.0.1 (LEADLINE_HOST).")]
 Port = Annotated[int | None, Parameter(help="Port to listen on; 8080, 0 for any (LEADLINE_PORT).")]

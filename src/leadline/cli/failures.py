@@ -53,6 +53,10 @@ class Failed(Exception):
     """The command was understood and could not be done: exit status 1."""
 
 
+class FailedInParts(Failed):
+    """As Failed, with one line for each thing that is wrong."""
+
+
 def explain(error: BaseException) -> tuple[str, int] | None:
     """The sentence and the exit status for an expected error; None for a bug."""
     if isinstance(error, CycloptsError | UsageError | InvalidSetting):
@@ -109,7 +113,9 @@ def _is_of_a_driver(error: BaseException) -> bool:
 
 
 def _sentence(error: BaseException) -> str:
-    """The error's own words in one line."""
+    """The error's own words in one line, unless it has a line for each of its parts."""
+    if isinstance(error, FailedInParts):
+        return str(error)
     if isinstance(error, CycloptsError):
         return " ".join(str(error).split())
     return " ".join(str(error).split()) or type(error).__name__

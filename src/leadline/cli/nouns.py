@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from leadline.cli import contact_commands
 from leadline.cli.failures import UsageError
+from leadline.cli.file_nouns import CONFIGURATION, IMPORT
 from leadline.cli.report_verbs import REPORT
 from leadline.cli.verbs import Noun, Row, Verb, command_of
 from leadline.cli.webhook_nouns import DELIVERY, ENDPOINT, REPLAY, SECRET
@@ -372,8 +374,12 @@ WORKSPACE = Noun(
     ),
 )
 
-NOUNS = (OUTCOME, LIST, CONTACT, CALL, AGENT, DELIVERY, REPLAY, ENDPOINT, EVENT, SECRET, REPORT)
-outcome, list_, contact, call, agent, delivery, replay, endpoint, event, secret, report = (
-    noun.app() for noun in NOUNS
-)
+NOUNS = (
+    OUTCOME, LIST, CONTACT, IMPORT, CONFIGURATION, CALL, AGENT, DELIVERY, REPLAY, ENDPOINT, EVENT, SECRET, REPORT,
+)  # fmt: skip
+(
+    outcome, list_, contact, import_, configuration, call, agent, delivery, replay, endpoint, event, secret, report,
+) = (noun.app() for noun in NOUNS)  # fmt: skip
+contact.command(contact_commands.import_, name="import")
+contact.command(contact_commands.export)
 get_workspace, change_workspace = (command_of(verb) for verb in WORKSPACE.verbs)

@@ -11,6 +11,7 @@ from typing import Any
 
 from leadline.cli.failures import UsageError
 from leadline.clock import Clock
+from leadline.domain.limits import IMPORT_COLUMNS_MAX
 
 _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -66,12 +67,37 @@ def read_removal(lists: Sequence[str]) -> dict[str, Any]:
     return {"list_ids": list(lists)}
 
 
+def read_columns(pairs: Sequence[str]) -> list[dict[str, Any]]:
+    """What columns mean, by their numbers from 1: `2=name`, `3=attribute:seats:number`."""
+    found = []
+    for pair in pairs:
+        number, equals, meaning = pair.partition("=")
+        if not equals or not number.isdecimal() or not 1 <= int(number) <= IMPORT_COLUMNS_MAX:
+            raise UsageError(f"--column is number=meaning, such as 2=name, not {pair!r}")
+        field, *rest = meaning.split(":")
+        if len(rest) > 2:
+            raise UsageError(f"--column is at most number=attribute:KEY:TYPE, not {pair!r}")
+        found.append(
+            {"column": int(number) - 1, "field": field} | dict(zip(("key", "type"), rest, strict=False))
+        )
+    return found
+
+
+def read_document(name: str) -> Any:
+    """The YAML or JSON document of a file; `-` is standard input."""
+    from leadline.cli.configuration_file import read_source
+
+    return read_source(name).configuration
+
+
 _TIME = Reader(str, read_time)
 READERS: Mapping[str, Reader] = {
     "since": _TIME,
     "until": _TIME,
     "started_at": _TIME,
     "ended_at": _TIME,
+    "columns": Reader(tuple[str, ...], read_columns),
+    "configuration": Reader(str, read_document),
     "attributes": Reader(tuple[str, ...], read_attributes),
     "remove_from_smart_lists": Reader(tuple[str, ...], read_removal),
 }

@@ -6,13 +6,15 @@ import asyncio
 import functools
 import shlex
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from leadline.cli.configuration_file import ConfigurationSource
 from leadline.cli.dev import make_receiver, start_dev
 from leadline.cli.failures import UsageError
 from leadline.cli.printing import style
+from leadline.cli.provisioning import provision, read_folder
 from leadline.cli.sample_receiver import SampleReceiver
 from leadline.cli.token_file import USUAL_TOKEN_FILES, token_file
 from leadline.logs import set_up_logs
@@ -27,7 +29,9 @@ DEFAULTS = Settings()
 def serve(settings: Settings) -> None:
     """API, console and delivery in one process, until SIGTERM or SIGINT."""
     set_up_logs(settings.log_format, settings.log_level, requests=settings.log_requests)
-    _run(_serve(Runtime(settings)))
+    # Before anything is opened: what cannot be read stops the start at once.
+    sources = read_folder(settings.provision_dir) if settings.provision_dir else []
+    _run(_serve(Runtime(settings), sources))
 
 
 def work(settings: Settings) -> None:
@@ -56,17 +60,19 @@ async def _working(_runtime: Runtime) -> None:
     print("Leadline is delivering. Stop it with Ctrl-C.", flush=True)
 
 
-async def _serve(runtime: Runtime) -> None:
+async def _serve(runtime: Runtime, sources: Sequence[ConfigurationSource]) -> None:
     receiver = make_receiver(runtime) if runtime.settings.dev else None
     try:
-        await run_until_stopped(runtime, functools.partial(_serving, receiver))
+        await run_until_stopped(runtime, functools.partial(_serving, receiver, sources))
     finally:
         # After the runtime: a delivery that is on its way still finds somebody.
         if receiver is not None:
             await receiver.stop()
 
 
-async def _serving(receiver: SampleReceiver | None, runtime: Runtime) -> None:
+async def _serving(
+    receiver: SampleReceiver | None, sources: Sequence[ConfigurationSource], runtime: Runtime
+) -> None:
     server = runtime.server
     assert server is not None
     if receiver is None:
@@ -77,6 +83,8 @@ async def _serving(receiver: SampleReceiver | None, runtime: Runtime) -> None:
     _print_link(await first_user_link(runtime.database), server.url, runtime.settings)
     if receiver is not None:
         _print_dev(receiver, server.url, runtime.settings)
+    # After the welcome, which shows a first token this once, whatever becomes of the files.
+    await provision(runtime.database, sources, runtime.url_rules)
     if runtime.settings.ready_file:
         Path(runtime.settings.ready_file).write_text(server.url)  # noqa: ASYNC240 - a few bytes, once
 

@@ -18,6 +18,15 @@ from leadline.wire.calls import (
     Disposition,
 )
 from leadline.wire.common import ProblemDetail
+from leadline.wire.configuration import (
+    Configuration,
+    ConfigurationAnswer,
+    ConfiguredList,
+    ConfiguredOutcome,
+    Plan,
+    PlanAnswer,
+    PlannedChange,
+)
 from leadline.wire.contacts import Contact, ContactList, HistoryEntry, ListMove
 from leadline.wire.deliveries import (
     Attempt,
@@ -30,6 +39,14 @@ from leadline.wire.deliveries import (
     Timings,
 )
 from leadline.wire.events import EventView
+from leadline.wire.imports import (
+    ContactImport,
+    ImportColumn,
+    ImportPart,
+    ImportPreview,
+    RowProblem,
+    RowProblems,
+)
 from leadline.wire.outcomes import (
     DestinationView,
     Outcome,
@@ -88,6 +105,18 @@ class SavedOutcome(OutcomeAnswer, frozen=True, kw_only=True):
     etag: str | None = None
 
 
+class ConfigurationState(ConfigurationAnswer, frozen=True, kw_only=True):
+    """A workspace's configuration. `etag` names the state of all its outcomes and Smart Lists."""
+
+    etag: str | None = None
+
+
+class PlannedConfiguration(PlanAnswer, frozen=True, kw_only=True):
+    """A plan. `etag` names the state that it is for, or that applying it has led to."""
+
+    etag: str | None = None
+
+
 class AppliedOutcome(AppliedAnswer, frozen=True, kw_only=True):
     """What an application did, and the call after it; with `dry_run`, what it would do."""
 
@@ -137,14 +166,16 @@ def with_etag(answer: _Tagged, etag: str | None) -> _Tagged:
     return msgspec.structs.replace(answer, etag=etag)
 
 
-_Tagged = TypeVar("_Tagged", Outcomes, SavedOutcome)
+_Tagged = TypeVar("_Tagged", Outcomes, SavedOutcome, ConfigurationState, PlannedConfiguration)
 
 __all__ = [
     "Agent", "AgentsReport", "Applied", "AppliedDestination", "AppliedOutcome", "Attempt", "Call",
-    "CallSummary", "Contact", "ContactList", "Delivery", "DeliverySummary", "Destination", "Disposition",
-    "DispositionsReport", "Endpoint", "EndpointHealth", "Event", "HistoryEntry", "ListMove", "MaskedSecret",
-    "Member", "Membership", "MembershipDeleted", "MissingDispositionsReport", "NewSecret", "Outcome",
-    "OutcomeDeleted", "Outcomes", "OutcomesReport", "Page", "Problem", "RatesReport", "Removal", "Replay",
-    "Response", "SavedOutcome", "SmartList", "SmartListsReport", "Timings", "WebhookEvent", "WebhooksReport",
-    "Workspace", "WrapUpReport",
+    "CallSummary", "Configuration", "ConfigurationState", "ConfiguredList", "ConfiguredOutcome", "Contact",
+    "ContactImport", "ContactList", "Delivery", "DeliverySummary", "Destination", "Disposition",
+    "DispositionsReport", "Endpoint", "EndpointHealth", "Event", "HistoryEntry", "ImportColumn", "ImportPart",
+    "ImportPreview", "ListMove", "MaskedSecret", "Member", "Membership", "MembershipDeleted",
+    "MissingDispositionsReport", "NewSecret", "Outcome", "OutcomeDeleted", "Outcomes", "OutcomesReport", "Page",
+    "Plan", "PlannedChange", "PlannedConfiguration", "Problem", "RatesReport", "Removal", "Replay", "Response",
+    "RowProblem", "RowProblems", "SavedOutcome", "SmartList", "SmartListsReport", "Timings", "WebhookEvent",
+    "WebhooksReport", "Workspace", "WrapUpReport",
 ]  # fmt: skip

@@ -93,6 +93,21 @@ class Operations:
     contact_history = Method(requests.contact_history)
     iter_contact_history = PagesMethod(requests.contact_history)
 
+    get_configuration = Method(requests.get_configuration)
+    plan_configuration = Method(requests.plan_configuration)
+    apply_configuration = Method(requests.apply_configuration)
+
+    list_contact_imports = Method(requests.list_contact_imports)
+    iter_contact_imports = PagesMethod(requests.list_contact_imports)
+    create_contact_import = Method(requests.create_contact_import)
+    get_contact_import = Method(requests.get_contact_import)
+    put_contact_import_part = Method(requests.put_contact_import_part)
+    preview_contact_import = Method(requests.preview_contact_import)
+    start_contact_import = Method(requests.start_contact_import)
+    cancel_contact_import = Method(requests.cancel_contact_import)
+    list_contact_import_problems = Method(requests.list_contact_import_problems)
+    iter_contact_import_problems = PagesMethod(requests.list_contact_import_problems)
+
     start_call = Method(requests.start_call)
     list_calls = Method(requests.list_calls)
     iter_calls = PagesMethod(requests.list_calls)

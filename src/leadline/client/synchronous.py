@@ -12,6 +12,7 @@ from leadline.client.base import BaseClient
 from leadline.client.connection import WORLD, Collector, broken
 from leadline.client.event_feed import EventFeed
 from leadline.client.exchange import Broken, Outcome, Send, Wait, exchange
+from leadline.client.files import contacts_file, no_file
 from leadline.client.models import Event, Response
 from leadline.client.options import OptionFields
 from leadline.client.requests import PageRequest, Request
@@ -94,6 +95,19 @@ class Client(BaseClient):
             except httpx2.RequestError as error:
                 came = broken(error)
             time.sleep(feed.wait_seconds(came))
+
+    def export_contacts(
+        self, *, phone_number: str | None = None, smart_list_id: Id | None = None, q: str | None = None
+    ) -> Generator[bytes, None, None]:
+        """The contacts that match as a CSV file, in pieces. Raises Refused, and ConnectionFailed when it breaks off."""
+        send = contacts_file(self._options, phone_number=phone_number, smart_list_id=smart_list_id, q=q)
+        try:
+            with self._http.stream(**self._address.arguments(send)) as response:
+                if response.status_code != 200:
+                    raise no_file(_collected(response, WORLD.now() + self._options.timeout_seconds))
+                yield from response.iter_bytes()
+        except httpx2.RequestError as error:
+            raise no_file(broken(error)) from None
 
     def _carry_out(self, step: Send | Wait) -> Outcome:
         if isinstance(step, Wait):

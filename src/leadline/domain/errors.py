@@ -121,6 +121,11 @@ class UserNotFound(NotFound):
     noun = "user"
 
 
+class ImportNotFound(NotFound):
+    # As for a replay.
+    noun = "import"
+
+
 class MethodNotAllowed(LeadlineError):
     code = "method_not_allowed"
 

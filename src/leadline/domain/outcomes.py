@@ -151,13 +151,17 @@ def _removal_problems(everything: bool | None, list_ids: Sequence[object] | None
 
 
 def _webhook_problems(fields: Mapping[str, Any], rules: UrlRules) -> list[Problem]:
-    url = fields.get("webhook_url")
+    if fields.get("webhook_url") is None and not {"webhook_url", "outcome_type"} <= set(fields):
+        return []  # one of them is of the wrong type, which says enough
+    found = webhook_problems(fields.get("webhook_url"), fields.get("outcome_type"), rules)
+    return [Problem("webhook_url", wrong) for wrong in found]
+
+
+def webhook_problems(url: str | None, outcome_type: str | None, rules: UrlRules) -> list[str]:
+    """What is wrong with the webhook of an outcome of this type, its absence included."""
     if url is not None:
-        found = url_problems(url, policy=rules.policy, require_https=rules.require_https)
-        return [Problem("webhook_url", wrong) for wrong in found]
-    if fields.get("outcome_type") == OutcomeType.ACTION and "webhook_url" in fields:
-        return [Problem("webhook_url", "is required for an action")]
-    return []
+        return list(url_problems(url, policy=rules.policy, require_https=rules.require_https))
+    return ["is required for an action"] if outcome_type == OutcomeType.ACTION else []
 
 
 def definition_from(fields: Mapping[str, Any]) -> OutcomeDefinition:

@@ -22,3 +22,8 @@ def name_problem(name: str, characters_max: int) -> str | None:
 def note_problem(note: str) -> str | None:
     """A note may have line breaks and tabs, and no other control character."""
     return "must not contain control characters" if _CONTROL_BUT_LAYOUT.search(note) else None
+
+
+def name_key(name: str) -> str:
+    """What makes two names of Smart Lists the same: case does not tell them apart (contract § 6)."""
+    return name.casefold()

@@ -46,7 +46,24 @@ async def list_contacts(
     smart_list_id: str | None,
     q: str | None,
 ) -> ContactsAnswer:
-    """`phone_number` in any form that names it; `q` is part of a name, a number or an external id."""
+    """Filters as `contact_filters` takes them."""
+    filters = await contact_filters(
+        tx, workspace_id, phone_number=phone_number, smart_list_id=smart_list_id, q=q
+    )
+    rows = await store.page_of_contacts(tx, workspace_id, page, filters)
+    rows, next_cursor = cut_page(rows, page, lambda row: Position(row.created_at, row.contact_id))
+    joined = await smart_lists.joined_by(tx, workspace_id, [row.contact_id for row in rows])
+    views = [contact_view(row, joined[row.contact_id]) for row in rows]
+    return ContactsAnswer(contacts=views, next_cursor=next_cursor)
+
+
+async def contact_filters(
+    tx: Tx, workspace_id: str, *, phone_number: str | None, smart_list_id: str | None, q: str | None
+) -> dict[str, Any]:
+    """What a listing is filtered by. Raises InvalidRequest, SmartListNotFound.
+
+    `phone_number` in any form that names it; `q` is part of a name, a number or an external id.
+    """
     filters: dict[str, Any] = {}
     if phone_number is not None:
         filters["phone_number"] = await require_number(tx, workspace_id, phone_number)
@@ -56,11 +73,7 @@ async def list_contacts(
         filters["smart_list_id"] = smart_list_id
     if q is not None:
         filters["q"] = search_pattern(q)
-    rows = await store.page_of_contacts(tx, workspace_id, page, filters)
-    rows, next_cursor = cut_page(rows, page, lambda row: Position(row.created_at, row.contact_id))
-    joined = await smart_lists.joined_by(tx, workspace_id, [row.contact_id for row in rows])
-    views = [contact_view(row, joined[row.contact_id]) for row in rows]
-    return ContactsAnswer(contacts=views, next_cursor=next_cursor)
+    return filters
 
 
 async def get_contact(tx: Tx, workspace_id: str, contact_id: str) -> ContactAnswer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from leadline.domain.limits import SESSION_IDLE_MS
+from leadline.operations.contact_imports import prune_imports
 from leadline.store import audit, deliveries, drafts, endpoints, events, idempotency, users, workspaces
 from leadline.store.database import Tx
 
@@ -21,7 +22,8 @@ async def prune_workspace(tx: Tx, workspace_id: str, *, events_kept_ms: int) -> 
     keys = await idempotency.prune_keys(tx, workspace_id, limit=BATCH)
     old = await events.prune_events(tx, workspace_id, tx.now_ms - events_kept_ms, limit=BATCH)
     stale = await drafts.prune_drafts(tx, workspace_id, limit=BATCH)
-    return await _prune_kept(tx, workspace_id) or max(keys, old, stale) >= BATCH
+    more_imports = await prune_imports(tx, workspace_id)
+    return await _prune_kept(tx, workspace_id) or more_imports or max(keys, old, stale) >= BATCH
 
 
 async def _prune_kept(tx: Tx, workspace_id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from leadline.domain.endpoints import MAX_CONCURRENCY_DEFAULT, EndpointState
@@ -14,7 +15,7 @@ from leadline.domain.errors import (
     Problem,
 )
 from leadline.domain.limits import OUTCOMES_PER_WORKSPACE_MAX
-from leadline.domain.outcomes import AddTo, Destination, OutcomeDefinition, lists_named
+from leadline.domain.outcomes import AddTo, Destination, OutcomeDefinition, OutcomeType, lists_named
 from leadline.ids import new_id
 from leadline.operations import audit
 from leadline.operations.events import EventType, NewEvent, emit
@@ -59,12 +60,21 @@ async def define_outcome(
 
 
 async def replace_outcome(
-    tx: Tx, workspace_id: str, outcome_id: str, definition: OutcomeDefinition, *, if_match: str | None
+    tx: Tx,
+    workspace_id: str,
+    outcome_id: str,
+    definition: OutcomeDefinition,
+    *,
+    if_match: str | None,
+    may_be_gone: Sequence[str] = (),
 ) -> tuple[OutcomeAnswer, str]:
-    """Put a whole new configuration in place of the old. Raises OutcomeNotFound, PreconditionFailed."""
+    """Put a whole new configuration in place of the old. Raises OutcomeNotFound, PreconditionFailed.
+
+    Of its lists those in `may_be_gone` need not exist: who changes something else leaves them as they are.
+    """
     await workspaces.lock_workspace(tx, workspace_id)
     old = await _require_outcome(tx, workspace_id, outcome_id, if_match)
-    await _require_lists(tx, workspace_id, definition.destination)
+    await _require_lists(tx, workspace_id, definition.destination, may_be_gone)
     row = OutcomeRow(
         workspace_id=workspace_id,
         outcome_id=outcome_id,
@@ -100,22 +110,35 @@ def etag_of(row: OutcomeRow) -> str:
     return f'"{row.outcome_id}.{row.revision}"'
 
 
+def definition_of(row: OutcomeRow) -> OutcomeDefinition:
+    """The configuration that a row holds."""
+    return OutcomeDefinition(
+        name=row.outcome_name,
+        type=OutcomeType(row.outcome_type),
+        order=row.display_order,
+        destination=destination_of(row),
+        webhook_url=row.webhook_url,
+    )
+
+
 async def _require_outcome(tx: Tx, workspace_id: str, outcome_id: str, if_match: str | None) -> OutcomeRow:
     row = await store.lock_outcome(tx, workspace_id, outcome_id)
     if row is None:
         raise OutcomeNotFound
-    if if_match is not None and not _matches(if_match, etag_of(row)):
+    if if_match is not None and not tag_matches(if_match, etag_of(row)):
         raise PreconditionFailed("The outcome has changed since it was read.")
     return row
 
 
-def _matches(if_match: str, etag: str) -> bool:
-    # Strong comparison (RFC 9110 § 13.1.1): a weak tag never matches.
+def tag_matches(if_match: str, etag: str) -> bool:
+    """Whether an If-Match names this tag, by strong comparison: a weak tag never matches (RFC 9110 § 13.1.1)."""
     return if_match.strip() == "*" or etag in (tag.strip() for tag in if_match.split(","))
 
 
-async def _require_lists(tx: Tx, workspace_id: str, destination: Destination) -> None:
-    wanted = lists_named(destination)
+async def _require_lists(
+    tx: Tx, workspace_id: str, destination: Destination, may_be_gone: Sequence[str] = ()
+) -> None:
+    wanted = [each for each in lists_named(destination) if each not in may_be_gone]
     if not wanted:
         return
     found = await smart_lists.names_of_lists(tx, workspace_id, wanted)

@@ -13,6 +13,7 @@ from leadline.domain.errors import (
 )
 from leadline.domain.limits import SMART_LISTS_PER_WORKSPACE_MAX
 from leadline.domain.paging import PageRequest, Position, cut_page
+from leadline.domain.text import name_key
 from leadline.ids import new_id
 from leadline.operations import audit
 from leadline.operations.views import (
@@ -41,6 +42,11 @@ async def list_smart_lists(tx: Tx, workspace_id: str, page: PageRequest) -> Smar
     counts = await store.member_counts(tx, workspace_id, [row.smart_list_id for row in rows])
     views = [smart_list_view(row, counts.get(row.smart_list_id, 0)) for row in rows]
     return SmartListsAnswer(smart_lists=views, next_cursor=next_cursor)
+
+
+async def all_list_names(tx: Tx, workspace_id: str) -> dict[str, str]:
+    """The names of all lists by their ids: at most 1,000."""
+    return await store.list_names(tx, workspace_id)
 
 
 async def get_smart_list(tx: Tx, workspace_id: str, smart_list_id: str) -> SmartListAnswer:
@@ -150,11 +156,6 @@ async def leave_smart_list(
 
 def _named(row: SmartListRow) -> dict[str, str]:
     return {"smart_list_id": row.smart_list_id, "smart_list_name": row.smart_list_name}
-
-
-def name_key(name: str) -> str:
-    """What makes two names the same: case does not tell them apart."""
-    return name.casefold()
 
 
 async def _answer(tx: Tx, row: SmartListRow) -> SmartListAnswer:

@@ -645,3 +645,79 @@ drafts = _table(
     _reference("users", "user_id"),
     _check("note", "length(note) <= 4000"),
 )
+
+contact_imports = _table(
+    "contact_imports",
+    _id("workspace_id"),
+    _id("import_id"),
+    _text("file_name", null=True),
+    _text("state"),
+    # How often it was started: a dry run is one.
+    _int("run"),
+    sa.Column("dry_run", flag(), nullable=False),
+    _text("options"),
+    _int("size_bytes"),
+    _int("read_bytes"),
+    # Just behind the last row that was read: where a killed job goes on.
+    _int("part_number"),
+    _int("part_offset"),
+    _int("record_number"),
+    _int("row_count"),
+    _int("created_count"),
+    _int("updated_count"),
+    _int("unchanged_count"),
+    _int("skipped_count"),
+    _int("failed_count"),
+    _int("repeated_count"),
+    _text("failure", null=True),
+    _int("created_at"),
+    _int("started_at", null=True),
+    _int("finished_at", null=True),
+    sa.PrimaryKeyConstraint("workspace_id", "import_id"),
+    _of_workspace(),
+    _check("state", "state IN ('uploading', 'running', 'checked', 'done', 'failed', 'canceled')"),
+    _check("finished", "(state IN ('uploading', 'running')) = (finished_at IS NULL)"),
+    _check("dry_run", "dry_run IN (0, 1)"),
+    _check(
+        "counts",
+        "row_count = created_count + updated_count + unchanged_count + skipped_count + failed_count"
+        " AND repeated_count <= row_count AND read_bytes <= size_bytes",
+    ),
+    sa.Index("ix_contact_imports_running", "workspace_id", "created_at", sqlite_where=sa.text("state = 'running'"),
+             postgresql_where=sa.text("state = 'running'")),
+    sa.Index(None, "workspace_id", "created_at", "import_id"),
+)  # fmt: skip
+
+contact_import_parts = _table(
+    "contact_import_parts",
+    _id("workspace_id"),
+    _id("import_id"),
+    _int("number"),
+    sa.Column("content", blob(), nullable=False),
+    sa.PrimaryKeyConstraint("workspace_id", "import_id", "number"),
+    _reference("contact_imports", "import_id"),
+    _check("number", "number >= 1"),
+)
+
+# The numbers that a run has met, and in a dry run what each contact would be by now.
+contact_import_numbers = _table(
+    "contact_import_numbers",
+    _id("workspace_id"),
+    _id("import_id"),
+    _int("run"),
+    _text("phone_number"),
+    _text("contact", null=True),
+    sa.PrimaryKeyConstraint("workspace_id", "import_id", "run", "phone_number"),
+    _reference("contact_imports", "import_id"),
+)
+
+contact_import_problems = _table(
+    "contact_import_problems",
+    _id("workspace_id"),
+    _id("import_id"),
+    _int("row_number"),
+    _text("problems"),
+    _text("cells"),
+    sa.PrimaryKeyConstraint("workspace_id", "import_id", "row_number"),
+    _reference("contact_imports", "import_id"),
+)

@@ -79,6 +79,7 @@ _MARK_DELETED = Statement(
 _EMPTY = tuple(
     Statement(f"DELETE FROM {table} WHERE workspace_id = :workspace_id")
     for table in (
+        "contact_import_problems", "contact_import_numbers", "contact_import_parts", "contact_imports",
         "drafts", "events", "idempotency_keys", "attempts", "deliveries", "replays", "endpoint_hours",
         "applied_outcomes", "list_moves", "memberships", "calls", "agents", "contacts", "outcomes", "endpoints",
         "smart_lists", "webhook_secrets", "user_links", "user_sessions", "users", "audit_entries",

@@ -46,6 +46,7 @@ from leadline.operations.idempotency import (
 from leadline.store.database import Database, Together, Tx
 from leadline.web.auth import Authenticator, token_of
 from leadline.web.decoding import Fields, Malformed, decode_json, read_fields, read_query
+from leadline.web.downloads import StreamedFile, send_download
 from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
 from leadline.web.problems import refusal_response
 from leadline.web.table import PREFIX, BodyUse, Context, KeyUse, Operation, Reply, Request, Routes
@@ -136,6 +137,10 @@ class Api:
             if call.operation.streams and _wants_stream(call.headers.get(b"accept")):
                 await while_listened_to(receive, self._stream(call, send))
                 return
+            download = call.operation.file
+            if download is not None and download.is_wanted(call.headers.get(b"accept")):
+                await self._download(call, download, receive, send)
+                return
             answer = await self._answer(call, receive)
             await _send_answer(send, call, answer)
         except (EdgeRefusal, ClientGone):
@@ -144,6 +149,19 @@ class Api:
             scope["state"]["error"] = refused.code
             status, body, headers = refusal_response(refused, request_id)
             await _send(send, status, body, headers)
+
+    async def _download(self, call: Call, download: StreamedFile, receive: Receive, send: Send) -> None:
+        _check_media_type(call)
+        request = _request(call, await _body_value(call, receive), self._context)
+        sending = send_download(
+            send,
+            download,
+            request,
+            database=self._database,
+            authenticator=self._authenticator,
+            token=call.token,
+        )
+        await while_listened_to(receive, sending)
 
     async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._pages.get(path)
@@ -173,8 +191,9 @@ class Api:
         operation = methods.get("GET" if method == "HEAD" else method)
         if operation is None:
             raise MethodNotAllowed([*methods, *(["HEAD"] if "GET" in methods else [])])
-        if not allows(principal.scopes, operation.scope):
-            raise Forbidden(f"This needs the scope {operation.scope}.")
+        for needed in operation.scopes:
+            if not allows(principal.scopes, needed):
+                raise Forbidden(f"This needs the scope {needed}.")
         if operation.needs_outcomes and not principal.outcomes_enabled:
             raise FeatureDisabled
         call = Call(

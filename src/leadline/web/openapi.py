@@ -20,6 +20,7 @@ from leadline.web.openapi_schemas import PREFIX, Schema, Schemas, members_of
 from leadline.web.openapi_texts import HEADERS, INTRODUCTION, PARAMETERS, SERVICE, STREAM_EXAMPLE, TAGS
 from leadline.web.problems import STATUS_OF_CODE
 from leadline.web.table import BodyUse, KeyUse, Operation
+from leadline.wire.configuration import ConfigurationAnswer, PlanAnswer
 from leadline.wire.outcomes import OutcomeAnswer
 
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
@@ -146,14 +147,19 @@ def _operation(operation: Operation, schemas: Schemas, errors: _ErrorResponses) 
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": f"{operation.description}\n\nNeeds the scope `{operation.scope}`.".strip(),
-        "security": [{"bearer": [str(operation.scope)]}],
+        "description": f"{operation.description}\n\nNeeds {_scopes_in_words(operation)}.".strip(),
+        "security": [{"bearer": [str(scope) for scope in operation.scopes]}],
         "parameters": _parameters(operation, schemas),
     }
     if operation.body is not None:
         described["requestBody"] = _request_body(operation, schemas)
     described["responses"] = _successes(operation, schemas) | errors.of(error_codes(operation))
     return described
+
+
+def _scopes_in_words(operation: Operation) -> str:
+    named = " and ".join(f"`{scope}`" for scope in operation.scopes)
+    return f"the scope {named}" if len(operation.scopes) == 1 else f"the scopes {named}"
 
 
 def _parameters(operation: Operation, schemas: Schemas) -> list[Schema]:
@@ -250,7 +256,7 @@ def _success_description(operation: Operation, status: int) -> str:
 
 def _success_headers(operation: Operation, answer: Any) -> Iterable[str]:
     yield "X-Request-Id"
-    if operation.tagged_by_content or answer is OutcomeAnswer:
+    if operation.tagged_by_content or answer in (OutcomeAnswer, ConfigurationAnswer, PlanAnswer):
         yield "ETag"
     if operation.key_use is not KeyUse.NONE:
         yield "Idempotent-Replayed"
@@ -267,6 +273,11 @@ def _success_content(operation: Operation, schemas: Schemas, answer: Any) -> Sch
         content["text/csv"] = {"schema": {"type": "string"}}
     if operation.streams:
         content["text/event-stream"] = {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}
+    if operation.file is not None:
+        content[operation.file.media_type] = {
+            "schema": {"type": "string"},
+            "example": operation.file.example,
+        }
     return content
 
 

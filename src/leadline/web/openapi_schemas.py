@@ -122,6 +122,15 @@ _OBJECT_RULES: Mapping[str, Schema] = {
             {"required": ["contact_id"], "properties": {"contact_id": {"type": "string"}}},
         ]
     },
+    "ConfigurationBody": {
+        "oneOf": [
+            {"required": ["configuration"], "properties": {"configuration": {"type": "object"}}},
+            {
+                "required": ["configuration_deflated"],
+                "properties": {"configuration_deflated": {"type": "string"}},
+            },
+        ]
+    },
     # Receivers may rely on exactly these keys (contract § 5).
     "Event": {"additionalProperties": False, "description": "The body of the webhook `outcome.applied`."},
     "Scope": {"additionalProperties": False, "description": "The workspace that the event belongs to."},

@@ -15,6 +15,10 @@ TAGS: Mapping[str, str] = {
     ),
     "Smart Lists": "Named lists of contacts, and who is on them since when.",
     "Contacts": "The people at the other end, one per phone number, and what happened to each.",
+    "Contact imports": (
+        "Contacts from a CSV file: sent in parts, previewed, tried in a dry run, and imported by a stored job that"
+        " survives a restart."
+    ),
     "Calls": (
         "A call goes `ringing` → `live` → `wrap_up` → `closed`. In `wrap_up` it waits for its disposition, whatever"
         " becomes of the agent's browser."
@@ -30,6 +34,9 @@ TAGS: Mapping[str, str] = {
         " 2xx or the schedule is used up."
     ),
     "Webhooks": "Where webhooks go, the secret that signs them, and sending them again.",
+    "Configuration": (
+        "Smart Lists and outcomes as one document, by name: planned, applied and read as a whole."
+    ),
     "Workspace": "The settings of the workspace that the token belongs to.",
     SERVICE: "Health, metrics and this reference. No token is needed.",
 }

@@ -16,6 +16,7 @@ from leadline.domain.errors import InvalidRequest, LeadlineError, NotFound, Prob
 from leadline.domain.outcomes import UrlRules
 from leadline.ids import NIL_ID, parse_id
 from leadline.store.database import Tx
+from leadline.web.downloads import StreamedFile
 from leadline.wire.common import Answer, Query
 
 T = TypeVar("T")
@@ -113,10 +114,14 @@ class Operation:
     errors: tuple[type[LeadlineError], ...] = ()
     body_error: type[LeadlineError] = InvalidRequest
     needs_outcomes: bool = False
+    # What it needs beside `scope`, when it touches more than one noun.
+    more_scopes: tuple[Scope, ...] = ()
     if_match: bool = False
     # The answer is tagged by its bytes, and If-None-Match is answered with 304.
     tagged_by_content: bool = False
     streams: bool = False
+    # Answered instead to who accepts its media type and no JSON.
+    file: StreamedFile | None = None
     # `format=csv` answers text/csv; only for operations that read.
     offers_csv: bool = False
     example: Any = None
@@ -129,6 +134,10 @@ class Operation:
     @property
     def status(self) -> int:
         return min(self.answers)
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        return (self.scope, *self.more_scopes)
 
 
 _PARAMETER = re.compile(r"\{(\w+)\}")

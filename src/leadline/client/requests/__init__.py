@@ -16,6 +16,21 @@ from leadline.client.requests.calls import (
     list_calls,
     start_call,
 )
+from leadline.client.requests.configuration import (
+    apply_configuration,
+    get_configuration,
+    plan_configuration,
+)
+from leadline.client.requests.contact_imports import (
+    cancel_contact_import,
+    create_contact_import,
+    get_contact_import,
+    list_contact_import_problems,
+    list_contact_imports,
+    preview_contact_import,
+    put_contact_import_part,
+    start_contact_import,
+)
 from leadline.client.requests.contacts import (
     change_contact,
     contact_history,
@@ -69,15 +84,17 @@ from leadline.client.requests.smart_lists import (
 from leadline.client.requests.workspace import any_request, change_workspace, get_workspace, list_events
 
 __all__ = [
-    "PageRequest", "Reply", "Request", "answer_call", "any_request", "apply_outcome", "cancel_delivery",
-    "cancel_replay", "change_contact", "change_endpoint", "change_workspace", "contact_history", "create_contact",
-    "create_outcome", "create_smart_list", "delete_outcome", "delete_smart_list", "end_call", "erase_contact",
-    "get_agent", "get_call", "get_contact", "get_delivery", "get_endpoint", "get_replay", "get_smart_list",
-    "get_webhook_secret", "get_workspace", "join_smart_list", "leave_smart_list", "list_agents", "list_calls",
+    "PageRequest", "Reply", "Request", "answer_call", "any_request", "apply_configuration", "apply_outcome",
+    "cancel_contact_import", "cancel_delivery", "cancel_replay", "change_contact", "change_endpoint",
+    "change_workspace", "contact_history", "create_contact", "create_contact_import", "create_outcome",
+    "create_smart_list", "delete_outcome", "delete_smart_list", "end_call", "erase_contact", "get_agent",
+    "get_call", "get_configuration", "get_contact", "get_contact_import", "get_delivery", "get_endpoint",
+    "get_replay", "get_smart_list", "get_webhook_secret", "get_workspace", "join_smart_list",
+    "leave_smart_list", "list_agents", "list_calls", "list_contact_import_problems", "list_contact_imports",
     "list_contacts", "list_deliveries", "list_endpoints", "list_events", "list_members", "list_outcomes",
-    "list_smart_lists", "rename_smart_list", "replace_outcome", "replay_deliveries",
-    "report_agents", "report_dispositions", "report_missing_dispositions", "report_outcomes",
-    "report_rates", "report_smart_lists", "report_webhooks", "report_wrap_up",
-    "retry_delivery",
-    "rotate_webhook_secret", "start_call", "test_endpoint",
+    "list_smart_lists", "plan_configuration", "preview_contact_import", "put_contact_import_part",
+    "rename_smart_list", "replace_outcome", "replay_deliveries", "report_agents", "report_dispositions",
+    "report_missing_dispositions", "report_outcomes", "report_rates", "report_smart_lists", "report_webhooks",
+    "report_wrap_up", "retry_delivery", "rotate_webhook_secret", "start_call", "start_contact_import",
+    "test_endpoint",
 ]  # fmt: skip

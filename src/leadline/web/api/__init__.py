@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from leadline.web.api import (
     calls,
+    configuration,
+    contact_imports,
     contacts,
     deliveries,
     endpoints,
@@ -19,10 +21,12 @@ OPERATIONS: tuple[Operation, ...] = (
     *outcomes.OPERATIONS,
     *smart_lists.OPERATIONS,
     *contacts.OPERATIONS,
+    *contact_imports.OPERATIONS,
     *calls.OPERATIONS,
     *events.OPERATIONS,
     *reports.OPERATIONS,
     *deliveries.OPERATIONS,
     *endpoints.OPERATIONS,
+    *configuration.OPERATIONS,
     *workspaces.OPERATIONS,
 )

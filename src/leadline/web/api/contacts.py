@@ -9,10 +9,18 @@ import msgspec
 
 from leadline.domain.access import Principal, Scope
 from leadline.domain.contacts import contact_problems, normalised_number
-from leadline.domain.errors import ContactExists, ContactNotFound, Problem, SmartListNotFound
+from leadline.domain.errors import (
+    ContactExists,
+    ContactNotFound,
+    InvalidRequest,
+    Problem,
+    SmartListNotFound,
+)
 from leadline.domain.paging import page_request
 from leadline.operations import contacts as operations
+from leadline.operations.contact_export import export_page
 from leadline.store.database import Tx
+from leadline.web.downloads import StreamedFile
 from leadline.web.table import BodyUse, Context, KeyUse, Operation, Reply, Request, optional
 from leadline.wire.common import Page
 from leadline.wire.contacts import (
@@ -54,6 +62,25 @@ async def _list(tx: Tx, request: Request) -> Reply:
             smart_list_id=optional(query.smart_list_id),
             q=query.q,
         )
+    )
+
+
+async def _csv(tx: Tx, request: Request, after: Any) -> tuple[str, Any]:
+    query = request.query
+    if query.limit is not None or query.cursor is not None:
+        problems = [
+            Problem(name, "is not taken with text/csv, which has all that match")
+            for name in ("limit", "cursor")
+            if getattr(query, name) is not None
+        ]
+        raise InvalidRequest("A file has no pages.", details=problems)
+    return await export_page(
+        tx,
+        request.workspace_id,
+        after,
+        phone_number=query.phone_number,
+        smart_list_id=optional(query.smart_list_id),
+        q=query.q,
     )
 
 
@@ -107,11 +134,24 @@ OPERATIONS = (
         scope=Scope.CONTACTS_READ,
         tag=_TAG,
         summary="List contacts",
+        description=(
+            "With `Accept: text/csv`, all that match as a file: safe to open in a spreadsheet, and the same contacts"
+            " when it is imported."
+        ),
         handler=_list,
         writes=False,
         key_use=KeyUse.NONE,
         query=ContactsQuery,
         answers={200: ContactsAnswer},
+        file=StreamedFile(
+            "text/csv",
+            "contacts.csv",
+            _csv,
+            example=(
+                "phone_number,name,external_id,attributes,smart_lists\r\n"
+                "+15555550100,Dana Whitfield,crm-4417,,Follow up\r\n"
+            ),
+        ),
         errors=(SmartListNotFound,),
     ),
     Operation(

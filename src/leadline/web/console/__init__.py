@@ -5,6 +5,7 @@ from __future__ import annotations
 from leadline.web.console.pages import (
     audit,
     calls,
+    contact_files,
     contacts,
     deliveries,
     desk,
@@ -34,6 +35,7 @@ PAGES = (
     *webhooks.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
+    *contact_files.PAGES,
     *reports.PAGES,
     *workspace.PAGES,
     *tokens.PAGES,

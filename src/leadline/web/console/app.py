@@ -45,7 +45,8 @@ from leadline.web.console.cookies import (
 from leadline.web.console.forms import Form
 from leadline.web.console.navigation import current, entries_for
 from leadline.web.console.rendering import Renderer
-from leadline.web.console.table import Data, Doors, Download, Gone, Page, Reply, Shown, Visit
+from leadline.web.console.table import Data, Doors, Download, Gone, Page, Reply, Shown, Streamed, Visit
+from leadline.web.downloads import DownloadCutShort
 from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
 from leadline.web.pages import CSP
 from leadline.web.problems import STATUS_OF_CODE, STATUS_OF_CONSOLE_CODE
@@ -141,7 +142,7 @@ class Console:
         request = await self._request(scope)
         try:
             await self._answer(request, receive, send)
-        except (EdgeRefusal, ClientGone):
+        except (EdgeRefusal, ClientGone, DownloadCutShort):
             raise
         except SignInFirst:
             await self._send_to_sign_in(request, send)
@@ -299,12 +300,40 @@ class Console:
             case Data():
                 body = msgspec.json.encode(reply.value)
                 await self._send(request, reply.status, body, b"application/json", send)
+            case Streamed():
+                await self._send_streamed(request, reply, send)
             case Download():
                 name = quote(reply.filename)
                 disposition = (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode())
                 await self._send(
                     request, 200, reply.body, reply.media_type.encode(), send, headers=[disposition]
                 )
+
+    async def _send_streamed(self, request: _Request, reply: Streamed, send: Send) -> None:
+        """A file, piece by piece: a slow reader holds no transaction, and no more than a piece."""
+        name = quote(reply.filename)
+        headers = [
+            (b"content-type", reply.media_type.encode()),
+            (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
+            (b"cache-control", b"no-store"),
+            *SECURITY_HEADERS,
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        text, after = reply.text, reply.after
+        while after is not None:
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+            text, after = await self._next_piece(request, reply, after)
+        await send({"type": "http.response.body", "body": text.encode(), "more_body": False})
+
+    async def _next_piece(self, request: _Request, reply: Streamed, after: Any) -> tuple[str, Any]:
+        """Raises DownloadCutShort: half the file is out, so the connection is closed and nothing else said."""
+        try:
+            # Signed out in between, the rest is for nobody.
+            if await self._database.read(lambda tx: find_session(tx, request.visit.session_text)) is None:
+                raise Unauthorized("The session has ended.")
+            return await self._database.read(lambda tx: reply.piece(tx, after))
+        except LeadlineError as refused:
+            raise DownloadCutShort(refused.message) from refused
 
     async def _send_page(self, request: _Request, shown: Shown, send: Send) -> None:
         signed_in = request.visit.signed_in

@@ -70,7 +70,21 @@ class Download:
     body: bytes
 
 
-Reply = Shown | Gone | Data | Download
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A file of any length: `text` is its first piece, and `piece` reads another in a transaction of its own.
+
+    It answers the piece and where the next begins, None behind the last.
+    """
+
+    filename: str
+    media_type: str
+    text: str
+    after: Any
+    piece: Callable[[Tx, Any], Awaitable[tuple[str, Any]]]
+
+
+Reply = Shown | Gone | Data | Download | Streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +146,13 @@ class Visit:
         """What is wrong with a field."""
         details = () if self.refusal is None else self.refusal.details
         return next((each.message for each in details if each.field.partition(".")[0] == name), None)
+
+    @property
+    def query_string(self) -> str:
+        """The parameters of the address, for a form that comes back to it."""
+        from urllib.parse import urlencode  # noqa: PLC0415
+
+        return urlencode({name: self.query.text(name) for name in self.query.names()})
 
     def url_with(self, **changes: str | None) -> str:
         """This page's address with other parameters (None takes one away) and from its first page."""

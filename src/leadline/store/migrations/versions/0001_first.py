@@ -17,6 +17,7 @@ def upgrade() -> None:
     _workspaces()
     _agents()
     _audit_entries()
+    _contact_imports()
     _contacts()
     _deleted_names()
     _endpoints()
@@ -30,6 +31,9 @@ def upgrade() -> None:
     _users()
     _webhook_secrets()
     _calls()
+    _contact_import_numbers()
+    _contact_import_parts()
+    _contact_import_problems()
     _deliveries()
     _endpoint_hours()
     _list_moves()
@@ -143,6 +147,70 @@ def _audit_entries() -> None:
         "audit_entries",
         ["workspace_id", "thing_id", "at", "entry_id"],
         unique=False,
+    )
+
+
+def _contact_imports() -> None:
+    op.create_table(
+        "contact_imports",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("import_id", identifier(), nullable=False),
+        sa.Column("file_name", text(), nullable=True),
+        sa.Column("state", text(), nullable=False),
+        sa.Column("run", integer(), nullable=False),
+        sa.Column("dry_run", flag(), nullable=False),
+        sa.Column("options", text(), nullable=False),
+        sa.Column("size_bytes", integer(), nullable=False),
+        sa.Column("read_bytes", integer(), nullable=False),
+        sa.Column("part_number", integer(), nullable=False),
+        sa.Column("part_offset", integer(), nullable=False),
+        sa.Column("record_number", integer(), nullable=False),
+        sa.Column("row_count", integer(), nullable=False),
+        sa.Column("created_count", integer(), nullable=False),
+        sa.Column("updated_count", integer(), nullable=False),
+        sa.Column("unchanged_count", integer(), nullable=False),
+        sa.Column("skipped_count", integer(), nullable=False),
+        sa.Column("failed_count", integer(), nullable=False),
+        sa.Column("repeated_count", integer(), nullable=False),
+        sa.Column("failure", text(), nullable=True),
+        sa.Column("created_at", integer(), nullable=False),
+        sa.Column("started_at", integer(), nullable=True),
+        sa.Column("finished_at", integer(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "import_id", name="pk_contact_imports"),
+        sa.CheckConstraint(
+            "row_count = created_count + updated_count + unchanged_count + skipped_count + failed_count AND repeated_count <= row_count AND read_bytes <= size_bytes",
+            name=op.f("ck_contact_imports_counts"),
+        ),
+        sa.CheckConstraint("dry_run IN (0, 1)", name=op.f("ck_contact_imports_dry_run")),
+        sa.CheckConstraint(
+            "(state IN ('uploading', 'running')) = (finished_at IS NULL)",
+            name=op.f("ck_contact_imports_finished"),
+        ),
+        sa.CheckConstraint(
+            "state IN ('uploading', 'running', 'checked', 'done', 'failed', 'canceled')",
+            name=op.f("ck_contact_imports_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"],
+            ["workspaces.workspace_id"],
+            ondelete="CASCADE",
+            name="fk_contact_imports_workspace_id",
+        ),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "ix_contact_imports_created_at_import_id",
+        "contact_imports",
+        ["workspace_id", "created_at", "import_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_contact_imports_running",
+        "contact_imports",
+        ["workspace_id", "created_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
     )
 
 
@@ -591,6 +659,65 @@ def _calls() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'wrap_up'"),
         postgresql_where=sa.text("state = 'wrap_up'"),
+    )
+
+
+def _contact_import_numbers() -> None:
+    op.create_table(
+        "contact_import_numbers",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("import_id", identifier(), nullable=False),
+        sa.Column("run", integer(), nullable=False),
+        sa.Column("phone_number", text(), nullable=False),
+        sa.Column("contact", text(), nullable=True),
+        sa.PrimaryKeyConstraint(
+            "workspace_id", "import_id", "run", "phone_number", name="pk_contact_import_numbers"
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "import_id"],
+            ["contact_imports.workspace_id", "contact_imports.import_id"],
+            ondelete="CASCADE",
+            name="fk_contact_import_numbers_workspace_id_import_id",
+        ),
+        sqlite_strict=True,
+    )
+
+
+def _contact_import_parts() -> None:
+    op.create_table(
+        "contact_import_parts",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("import_id", identifier(), nullable=False),
+        sa.Column("number", integer(), nullable=False),
+        sa.Column("content", blob(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "import_id", "number", name="pk_contact_import_parts"),
+        sa.CheckConstraint("number >= 1", name=op.f("ck_contact_import_parts_number")),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "import_id"],
+            ["contact_imports.workspace_id", "contact_imports.import_id"],
+            ondelete="CASCADE",
+            name="fk_contact_import_parts_workspace_id_import_id",
+        ),
+        sqlite_strict=True,
+    )
+
+
+def _contact_import_problems() -> None:
+    op.create_table(
+        "contact_import_problems",
+        sa.Column("workspace_id", identifier(), nullable=False),
+        sa.Column("import_id", identifier(), nullable=False),
+        sa.Column("row_number", integer(), nullable=False),
+        sa.Column("problems", text(), nullable=False),
+        sa.Column("cells", text(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "import_id", "row_number", name="pk_contact_import_problems"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "import_id"],
+            ["contact_imports.workspace_id", "contact_imports.import_id"],
+            ondelete="CASCADE",
+            name="fk_contact_import_problems_workspace_id_import_id",
+        ),
+        sqlite_strict=True,
     )
 
 
