@@ -13,20 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leadline import __version__
-from leadline.clock import Clock, monotonic_seconds
+from leadline.background import Background
+from leadline.clock import Clock
 from leadline.domain.access import Scope, parse_scopes
 from leadline.domain.addresses import AddressPolicy
 from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.domain.outcomes import UrlRules
-from leadline.domain.reports import Measure
 from leadline.domain.schedule import DEFAULT_WAITS_SECONDS, parse_waits
-from leadline.operations import maintenance
-from leadline.operations.count_ahead import count_ahead, uncounted
 from leadline.operations.delivering import end_leases
-from leadline.operations.importing import running_imports, step_import
 from leadline.operations.record_attempts import Attempted
-from leadline.operations.replays import running_replays, step_replay
-from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
 from leadline.operations.workspaces import create_token, create_workspace
 from leadline.settings import InvalidSetting, Settings
 from leadline.store.database import Database, Tx
@@ -50,17 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger("leadline")
 
-TIMEOUTS_MAX = 100
-MAINTENANCE_SECONDS = 300.0
-COUNT_SECONDS = 30.0
-# After each step of counting ahead, this many times as long for everybody else.
-COUNT_PAUSE_FACTOR = 9
-TOUCH_SECONDS = 30.0
 HEALTH_SECONDS = 1.0
-REPLAY_PAUSE_SECONDS = 0.05
-REPLAY_LOOK_SECONDS = 0.5
-IMPORT_PAUSE_SECONDS = 0.02
-IMPORT_LOOK_SECONDS = 0.25
 # What --dev opens: a webhook to this machine.
 LOOPBACK_CIDRS = "127.0.0.0/8,::1/128"
 
@@ -230,7 +215,6 @@ class Runtime:
         self.url_rules = UrlRules(self.policy, settings.webhook_require_https)
         self.waits_seconds = retry_waits(settings)
         self._web = web
-        self._tasks: list[asyncio.Task[None]] = []
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._health: tuple[float, str | None] = (0.0, None)
         self.failed = asyncio.Event()
@@ -275,14 +259,14 @@ class Runtime:
         elif self.settings.worker_port:
             await self._start_status()
         await self.worker.start()
-        self._tasks = [
-            asyncio.create_task(self._repeat(self._time_out_wrap_ups), name="leadline-timeouts"),
-            asyncio.create_task(self._repeat(self._maintain), name="leadline-maintenance"),
-            asyncio.create_task(self._repeat(self._count_ahead), name="leadline-reports"),
-            asyncio.create_task(self._repeat(self._touch_tokens), name="leadline-tokens"),
-            asyncio.create_task(self._repeat(self._replay), name="leadline-replays"),
-            asyncio.create_task(self._repeat(self._import), name="leadline-imports"),
-        ]
+        self._background = Background(
+            self.database,
+            self.clock,
+            events_kept_ms=int(self.settings.events_kept_hours * 3_600_000),
+            tell_drift=self.metrics.drift.set,
+            take_used=None if self._authenticator is None else self._authenticator.take_used,
+        )
+        self._background.start()
 
     def _make_worker(self, metrics: Metrics) -> Worker:
         from leadline.delivery.worker import Worker, WorkerSettings
@@ -402,9 +386,7 @@ class Runtime:
         """Stop taking work, finish what is running, give leases back, close."""
         if self._streams is not None:
             self._streams.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()
         # Side by side: both have the same deadline.
         # After a failure nothing can be recorded, so nothing is waited for.
         grace_seconds = 0.0 if self.failed.is_set() else self.settings.shutdown_seconds
@@ -413,7 +395,7 @@ class Runtime:
             await self.server.stop()
         await delivering
         with contextlib.suppress(LeadlineError):
-            await self._touch_once()
+            await self._background.touch_tokens()
         await self._close()
 
     def _fail(self, reason: str) -> None:
@@ -428,79 +410,6 @@ class Runtime:
         if now - self._health[0] >= HEALTH_SECONDS:
             self._health = (now, await self.database.healthy() or self.worker.trouble)
         return self._health[1]
-
-    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do a step again and again; each says itself how long it waits."""
-        while True:
-            try:
-                await step()
-            except LeadlineError as away:
-                log.warning("waiting for the database: %s", away.message)
-                await asyncio.sleep(1)
-            except Exception:
-                log.exception("a background task failed and goes on")
-                await asyncio.sleep(5)
-
-    async def _time_out_wrap_ups(self) -> None:
-        for workspace_id, call_id in await self.database.read(
-            lambda tx: timed_out_calls(tx, limit=TIMEOUTS_MAX)
-        ):
-            await self.database.write(functools.partial(_time_out, workspace_id, call_id))
-        due = await self.database.read(next_timeout_ms)
-        wait_ms = 1000 if due is None else due - self.clock.now_ms()
-        await asyncio.sleep(min(1.0, max(0.01, wait_ms / 1000)))
-
-    async def _replay(self) -> None:
-        """A page of each replay in turn, with a pause that leaves the database to everybody else."""
-        for workspace_id, replay_id in await self.database.read(running_replays):
-            await self.database.write(functools.partial(_step_replay, workspace_id, replay_id))
-            await asyncio.sleep(REPLAY_PAUSE_SECONDS)
-        if not await self.database.read(running_replays):
-            await asyncio.sleep(REPLAY_LOOK_SECONDS)
-
-    async def _import(self) -> None:
-        """A step of each import in turn, as with replays."""
-        running = await self.database.read(running_imports)
-        for workspace_id, import_id in running:
-            await self.database.write(functools.partial(_step_import, workspace_id, import_id))
-            await asyncio.sleep(IMPORT_PAUSE_SECONDS)
-        if not running:
-            await asyncio.sleep(IMPORT_LOOK_SECONDS)
-
-    async def _maintain(self) -> None:
-        for workspace_id in await self.database.read(maintenance.workspace_ids):
-            more = True
-            while more:
-                more = await self.database.write(functools.partial(self._prune, workspace_id))
-                await asyncio.sleep(0.05)  # small steps, so that nobody waits for them
-        self.metrics.drift.set(await self.database.read(maintenance.drift))
-        await asyncio.sleep(MAINTENANCE_SECONDS)
-
-    async def _count_ahead(self) -> None:
-        """Count what has come to rest, for reports: a step of each workspace and measure in turn."""
-        due = await self.database.read(uncounted)
-        for workspace_id, measure in due:
-            began = monotonic_seconds()
-            await self.database.write(functools.partial(_count_step, workspace_id, measure))
-            await asyncio.sleep(COUNT_PAUSE_FACTOR * (monotonic_seconds() - began))
-        if not due:
-            await asyncio.sleep(COUNT_SECONDS)
-
-    async def _prune(self, workspace_id: str, tx: Tx) -> bool:
-        return await maintenance.prune_workspace(
-            tx,
-            workspace_id,
-            events_kept_ms=int(self.settings.events_kept_hours * 3_600_000),
-        )
-
-    async def _touch_tokens(self) -> None:
-        await asyncio.sleep(TOUCH_SECONDS)
-        await self._touch_once()
-
-    async def _touch_once(self) -> None:
-        used = self._authenticator.take_used() if self._authenticator is not None else []
-        if used:
-            await self.database.write(lambda tx: maintenance.touch_tokens(tx, used))
 
 
 def _observer(metrics: Metrics, clock: Clock) -> Observer:
@@ -517,22 +426,6 @@ def _observer(metrics: Metrics, clock: Clock) -> Observer:
             metrics.lease_takeovers.inc(count)
 
     return MetricsObserver()
-
-
-async def _step_replay(workspace_id: str, replay_id: str, tx: Tx) -> None:
-    await step_replay(tx, workspace_id, replay_id)
-
-
-async def _step_import(workspace_id: str, import_id: str, tx: Tx) -> None:
-    await step_import(tx, workspace_id, import_id)
-
-
-async def _count_step(workspace_id: str, measure: Measure, tx: Tx) -> None:
-    await count_ahead(tx, workspace_id, measure)
-
-
-async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> None:
-    await time_out_wrap_up(tx, workspace_id, call_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,3 +302,33 @@ async def test_only_what_may_be_lost_is_committed_without_a_sync(url: str) -> No
         modes = await asyncio.gather(*(write(mode, durable=number == 9) for number in range(10)))
         assert FULL in modes
         assert modes[9] == FULL
+
+
+COUNT_UP = statement(
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT COUNT(*) FROM n"
+)
+
+
+async def test_a_long_read_holds_up_nobody(url: str) -> None:
+    async def count(tx: Tx) -> int:
+        row = await tx.first(COUNT_UP)
+        assert row is not None
+        return int(row[0])
+
+    async with opened_database(url) as opened:
+        database = opened.database
+        counting = asyncio.create_task(database.read(count, long=True))
+        await asyncio.sleep(0)
+        done_meanwhile = 0
+        while not counting.done():
+            await database.write(lambda tx: add_agent(tx, opened.workspace_id, f"{done_meanwhile}"))  # noqa: B023
+            done_meanwhile += 1
+        assert await counting == 3_000_000
+        assert done_meanwhile > 5
+
+
+async def test_a_long_read_writes_nothing(url: str) -> None:
+    async with opened_database(url) as opened:
+        with pytest.raises(Unavailable):
+            await opened.database.read(lambda tx: add_agent(tx, opened.workspace_id, "no"), long=True)
+        assert await agents(opened.database, opened.workspace_id) == []

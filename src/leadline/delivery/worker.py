@@ -20,6 +20,7 @@ from leadline.delivery.attempt import Leased, make_attempt
 from leadline.delivery.sender import Sender
 from leadline.domain.errors import LeadlineError
 from leadline.ids import new_id
+from leadline.logs.failures import describe
 from leadline.operations.claim_deliveries import (
     Claim,
     ClaimRequest,
@@ -182,7 +183,7 @@ class Worker:
                 self._troubles[name] = away.message
                 await asyncio.sleep(POLL_SECONDS)
             except Exception as broken:
-                self._troubles[name] = f"the delivery task failed: {broken}"
+                self._troubles[name] = f"the delivery task failed: {describe(broken)}"
                 log.exception("the delivery task failed and goes on")
                 await asyncio.sleep(POLL_SECONDS)
 

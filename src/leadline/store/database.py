@@ -88,8 +88,8 @@ class Database(Protocol):
 
     engine: Engine
 
-    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        """Run a function that only reads."""
+    async def read(self, work: Callable[[Tx], Awaitable[T]], *, long: bool = False) -> T:
+        """Run a function that only reads. `long`: it may take more than a moment, and is to hold up nobody."""
         ...
 
     async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:

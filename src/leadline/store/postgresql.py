@@ -185,7 +185,7 @@ class PostgresqlDatabase:
         except Unavailable:
             return "the database cannot be written"
 
-    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[Tx], Awaitable[T]], *, long: bool = False) -> T:  # noqa: ARG002 - reads are elsewhere
         try:
             async with self._connection() as connection:
                 return await work(PostgresqlTx(connection, self._clock.now_ms(), self._vault))

@@ -35,6 +35,7 @@ log = logging.getLogger("leadline.store")
 VERSION_MIN = (3, 51, 3)
 QUEUE_MAX = 4096
 BATCH_MAX = 256
+LONG_READS_MAX = 4
 BUSY_TIMEOUT_MS = 5000
 # About 8 MB of write-ahead log; then its pages move into the database file.
 CHECKPOINT_FRAMES = 2000
@@ -185,6 +186,7 @@ class SqliteDatabase:
         self._closing = False
         self._failed: str | None = None
         self._syncs = True
+        self._long_reads = asyncio.Semaphore(LONG_READS_MAX)
         self._on_failure = on_failure
         self._writer: threading.Thread | None = None
 
@@ -226,9 +228,22 @@ class SqliteDatabase:
         except (LeadlineError, TimeoutError):
             return "the database cannot be written"
 
-    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[Tx], Awaitable[T]], *, long: bool = False) -> T:
+        if long:
+            async with self._long_reads:
+                return await asyncio.to_thread(self._read_aside, work)
         # In the event loop itself: a bounded, indexed read costs less than handing it to a thread would.
-        connection = self._read_connection
+        return self._read(self._read_connection, work)
+
+    def _read_aside(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        connection = connect(self.path)
+        connection.execute("PRAGMA query_only=ON")
+        try:
+            return self._read(connection, work)
+        finally:
+            connection.close()
+
+    def _read(self, connection: Any, work: Callable[[Tx], Awaitable[T]]) -> T:
         connection.execute("BEGIN")
         try:
             return _drive(work(SqliteTx(connection, self._clock.now_ms(), self._vault)))

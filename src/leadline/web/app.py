@@ -243,7 +243,7 @@ class Api:
         self, operation: Operation, request: Request, keyed: Keyed | None, request_id: str
     ) -> EncodedAnswer:
         if not operation.writes:
-            return await self._database.read(partial(_effect, operation, request))
+            return await self._database.read(partial(_effect, operation, request), long=operation.reads_long)
         if keyed is None:
             return await self._write(operation, request, keyed, request_id)
         name = (keyed.workspace_id, keyed.key)

@@ -46,14 +46,14 @@ async def send_download(
     token: str,
 ) -> None:
     """Send the file. What is refused is refused before the first byte; a slow reader holds no transaction."""
-    text, after = await database.read(functools.partial(_piece, download, request, None))
+    text, after = await database.read(functools.partial(_piece, download, request, None), long=True)
     await send({"type": "http.response.start", "status": 200, "headers": _headers(download)})
     try:
         while after is not None:
             await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
             # Between two pieces a token may be revoked: the rest is then not for its holder.
             await authenticator.known(token)
-            text, after = await database.read(functools.partial(_piece, download, request, after))
+            text, after = await database.read(functools.partial(_piece, download, request, after), long=True)
     except LeadlineError as refused:
         raise DownloadCutShort(refused.message) from refused
     await send({"type": "http.response.body", "body": text.encode(), "more_body": False})

@@ -73,7 +73,7 @@ class Pages:
         if self._metrics_token and not self._may_see_metrics(scope):
             raise Unauthorized("Metrics need the header Authorization: Bearer <metrics token>.")
         try:
-            self._metrics.backlogs(await self._database.read(backlogs), self._clock.now_ms())
+            self._metrics.backlogs(await self._database.read(backlogs, long=True), self._clock.now_ms())
         except LeadlineError:
             self._metrics.backlogs([], 0)  # the rest is known all the same
         await send_page(send, 200, self._metrics.text(), b"text/plain; version=0.0.4; charset=utf-8")

@@ -120,6 +120,8 @@ class Operation:
     # The answer is tagged by its bytes, and If-None-Match is answered with 304.
     tagged_by_content: bool = False
     streams: bool = False
+    # It may read for more than a moment.
+    reads_long: bool = False
     # Answered instead to who accepts its media type and no JSON.
     file: StreamedFile | None = None
     # `format=csv` answers text/csv; only for operations that read.

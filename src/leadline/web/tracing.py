@@ -103,9 +103,9 @@ class _TracedDatabase:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
 
-    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[Tx], Awaitable[T]], *, long: bool = False) -> T:
         with self._span("read"):
-            return await self._database.read(work)
+            return await self._database.read(work, long=long)
 
     async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
         with self._span("write"):

@@ -269,7 +269,7 @@ class Console:
         handler = page.handler
         assert handler is not None
         if page.method == "GET":
-            return await self._database.read(lambda tx: handler(tx, visit))
+            return await self._database.read(lambda tx: handler(tx, visit), long=page.reads_long)
         actor = actor_of(visit)
 
         async def act(tx: Tx) -> Reply:
@@ -331,7 +331,7 @@ class Console:
             # Signed out in between, the rest is for nobody.
             if await self._database.read(lambda tx: find_session(tx, request.visit.session_text)) is None:
                 raise Unauthorized("The session has ended.")
-            return await self._database.read(lambda tx: reply.piece(tx, after))
+            return await self._database.read(lambda tx: reply.piece(tx, after), long=True)
         except LeadlineError as refused:
             raise DownloadCutShort(refused.message) from refused
 

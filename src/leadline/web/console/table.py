@@ -191,11 +191,27 @@ class Page:
     again: Handler | None = None
     # A GET that is for scripts and streams: signed out it is refused, and not sent to sign in.
     scripted: bool = False
+    # It may read for more than a moment.
+    reads_long: bool = False
 
 
-def show(path: str, permission: Permission | None, handler: Handler, *, scripted: bool = False) -> Page:
+def show(
+    path: str,
+    permission: Permission | None,
+    handler: Handler,
+    *,
+    scripted: bool = False,
+    reads_long: bool = False,
+) -> Page:
     """A page that is looked at."""
-    return Page(method="GET", path=path, permission=permission, handler=handler, scripted=scripted)
+    return Page(
+        method="GET",
+        path=path,
+        permission=permission,
+        handler=handler,
+        scripted=scripted,
+        reads_long=reads_long,
+    )
 
 
 def act(path: str, permission: Permission | None, handler: Handler, *, again: Handler | None = None) -> Page:

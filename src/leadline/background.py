@@ -1,0 +1,162 @@
+"""What goes by itself: wrap-ups time out, replays and imports go on, old things go, reports are counted ahead."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+
+from leadline.clock import Clock, monotonic_seconds
+from leadline.domain.errors import LeadlineError
+from leadline.domain.reports import Measure
+from leadline.operations import maintenance
+from leadline.operations.count_ahead import count_ahead, uncounted
+from leadline.operations.importing import running_imports, step_import
+from leadline.operations.replays import running_replays, step_replay
+from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
+from leadline.store.database import Database, Tx
+
+log = logging.getLogger("leadline")
+
+TIMEOUTS_MAX = 100
+MAINTENANCE_SECONDS = 300.0
+COUNT_SECONDS = 30.0
+# After each step of counting ahead, this many times as long for everybody else.
+COUNT_PAUSE_FACTOR = 9
+TOUCH_SECONDS = 30.0
+REPLAY_PAUSE_SECONDS = 0.05
+REPLAY_LOOK_SECONDS = 0.5
+IMPORT_PAUSE_SECONDS = 0.02
+IMPORT_LOOK_SECONDS = 0.25
+
+TakeUsed = Callable[[], list[tuple[str, str, int]]]
+
+
+class Background:
+    """The tasks of one process that nobody asks for. Any number of processes may have them."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        events_kept_ms: int,
+        tell_drift: Callable[[float], None],
+        take_used: TakeUsed | None,
+    ) -> None:
+        """`take_used` gives the tokens used since it was last asked: (workspace_id, token_id, Unix ms)."""
+        self._database = database
+        self._clock = clock
+        self._events_kept_ms = events_kept_ms
+        self._tell_drift = tell_drift
+        self._take_used = take_used
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        steps = {
+            "timeouts": self._time_out_wrap_ups,
+            "maintenance": self._maintain,
+            "reports": self._count_ahead,
+            "tokens": self._touch_tokens,
+            "replays": self._replay,
+            "imports": self._import,
+        }
+        self._tasks = [
+            asyncio.create_task(self._repeat(step), name=f"leadline-{name}") for name, step in steps.items()
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step again and again; each says itself how long it waits."""
+        while True:
+            try:
+                await step()
+            except LeadlineError as away:
+                log.warning("waiting for the database: %s", away.message)
+                await asyncio.sleep(1)
+            except Exception:
+                log.exception("a background task failed and goes on")
+                await asyncio.sleep(5)
+
+    async def _time_out_wrap_ups(self) -> None:
+        for workspace_id, call_id in await self._database.read(
+            lambda tx: timed_out_calls(tx, limit=TIMEOUTS_MAX)
+        ):
+            await self._database.write(functools.partial(_time_out, workspace_id, call_id))
+        due = await self._database.read(next_timeout_ms)
+        wait_ms = 1000 if due is None else due - self._clock.now_ms()
+        await asyncio.sleep(min(1.0, max(0.01, wait_ms / 1000)))
+
+    async def _replay(self) -> None:
+        """A page of each replay in turn, with a pause that leaves the database to everybody else."""
+        for workspace_id, replay_id in await self._database.read(running_replays):
+            await self._database.write(functools.partial(_step_replay, workspace_id, replay_id))
+            await asyncio.sleep(REPLAY_PAUSE_SECONDS)
+        if not await self._database.read(running_replays):
+            await asyncio.sleep(REPLAY_LOOK_SECONDS)
+
+    async def _import(self) -> None:
+        """A step of each import in turn, as with replays."""
+        running = await self._database.read(running_imports)
+        for workspace_id, import_id in running:
+            await self._database.write(functools.partial(_step_import, workspace_id, import_id))
+            await asyncio.sleep(IMPORT_PAUSE_SECONDS)
+        if not running:
+            await asyncio.sleep(IMPORT_LOOK_SECONDS)
+
+    async def _maintain(self) -> None:
+        for workspace_id in await self._database.read(maintenance.workspace_ids):
+            more = True
+            while more:
+                more = await self._database.write(functools.partial(self._prune, workspace_id))
+                await asyncio.sleep(0.05)  # small steps, so that nobody waits for them
+        self._tell_drift(await self._database.read(maintenance.drift, long=True))
+        await asyncio.sleep(MAINTENANCE_SECONDS)
+
+    async def _count_ahead(self) -> None:
+        """Count what has come to rest, for reports: a step of each workspace and measure in turn."""
+        due = await self._database.read(uncounted, long=True)
+        for workspace_id, measure in due:
+            began = monotonic_seconds()
+            await self._database.write(functools.partial(_count_step, workspace_id, measure))
+            await asyncio.sleep(COUNT_PAUSE_FACTOR * (monotonic_seconds() - began))
+        if not due:
+            await asyncio.sleep(COUNT_SECONDS)
+
+    async def _prune(self, workspace_id: str, tx: Tx) -> bool:
+        return await maintenance.prune_workspace(
+            tx,
+            workspace_id,
+            events_kept_ms=self._events_kept_ms,
+        )
+
+    async def _touch_tokens(self) -> None:
+        await asyncio.sleep(TOUCH_SECONDS)
+        await self.touch_tokens()
+
+    async def touch_tokens(self) -> None:
+        """Write down when tokens were last used."""
+        used = self._take_used() if self._take_used is not None else []
+        if used:
+            await self._database.write(lambda tx: maintenance.touch_tokens(tx, used))
+
+
+async def _step_replay(workspace_id: str, replay_id: str, tx: Tx) -> None:
+    await step_replay(tx, workspace_id, replay_id)
+
+
+async def _step_import(workspace_id: str, import_id: str, tx: Tx) -> None:
+    await step_import(tx, workspace_id, import_id)
+
+
+async def _count_step(workspace_id: str, measure: Measure, tx: Tx) -> None:
+    await count_ahead(tx, workspace_id, measure)
+
+
+async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> None:
+    await time_out_wrap_up(tx, workspace_id, call_id)
