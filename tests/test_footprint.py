@@ -18,7 +18,7 @@ START_SECONDS_MAX = 20
 ROUNDS = 100
 # What a program that only calls a Leadline, or only reads its settings, has no use for.
 HEAVY = (
-    "aiohttp", "alembic", "asyncpg", "cyclopts", "jinja2", "phonenumbers", "prometheus_client", "pysqlite3",
+    "alembic", "asyncpg", "cyclopts", "jinja2", "phonenumbers", "prometheus_client", "pysqlite3",
     "rich", "sqlalchemy", "starlette", "uvicorn", "uvloop",
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leadline import __version__
-from leadline.clock import Clock
+from leadline.clock import Clock, monotonic_seconds
 from leadline.domain.access import Scope, parse_scopes
 from leadline.domain.addresses import AddressPolicy
 from leadline.domain.errors import LeadlineError, Unavailable
@@ -53,7 +53,8 @@ log = logging.getLogger("leadline")
 TIMEOUTS_MAX = 100
 MAINTENANCE_SECONDS = 300.0
 COUNT_SECONDS = 30.0
-COUNT_PAUSE_SECONDS = 0.01
+# After each step of counting ahead, this many times as long for everybody else.
+COUNT_PAUSE_FACTOR = 9
 TOUCH_SECONDS = 30.0
 HEALTH_SECONDS = 1.0
 REPLAY_PAUSE_SECONDS = 0.05
@@ -479,8 +480,9 @@ class Runtime:
         """Count what has come to rest, for reports: a step of each workspace and measure in turn."""
         due = await self.database.read(uncounted)
         for workspace_id, measure in due:
+            began = monotonic_seconds()
             await self.database.write(functools.partial(_count_step, workspace_id, measure))
-            await asyncio.sleep(COUNT_PAUSE_SECONDS)
+            await asyncio.sleep(COUNT_PAUSE_FACTOR * (monotonic_seconds() - began))
         if not due:
             await asyncio.sleep(COUNT_SECONDS)
 

@@ -128,6 +128,7 @@ Chart = Callable[..., str]
 )
 @example("T", names_of_days, [Series("One", [1.0] * 30)], (350.0, 220.0), values.whole)
 @example("T", ["a"], [Series("One", [5])], (350.0, 220.0), values.whole)
+@example("T", [f"Nov {n}" for n in range(239)], [Series("One", [5])], (1000.0, 260.0), values.whole)
 @example("T", ["a", "b"], [Series("One", [1e18, -1e18])], (350.0, 220.0), values.whole)
 @example(
     "T", ["a", "b", "c"], [Series(HOSTILE, [None, 3, None]), Series("x", [])], (560.0, 240.0), values.compact

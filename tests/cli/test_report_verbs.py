@@ -72,7 +72,7 @@ def test_the_command_has_the_tables_of_the_api() -> None:
 def test_figures_and_names_are_shown(leadline: Callable[..., str]) -> None:
     shown = leadline("dispositions", "--agent", "ada", "--since", "2d", "--tz", "America/New_York")
     assert "=Sale" in shown
-    assert "100 %" in shown
+    assert "100%" in shown
     assert "'=Sale" in leadline("dispositions", "--csv")
     assert "applied" in leadline("outcomes")
 

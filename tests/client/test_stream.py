@@ -91,6 +91,13 @@ def test_a_stream_comes_back_more_and_more_slowly_and_gives_up_at_last() -> None
     assert feed.wait_seconds(None) == 0.2
 
 
+def test_a_server_that_asks_for_a_pause_is_given_it_within_bounds() -> None:
+    feed = EventFeed(Options(backoff_max_seconds=4), World().surroundings(), None)
+    for asked, waited in ((b"1000", 1.0), (b"999999999", 4.0), (b"soon", 4.0), (b"0", 0.2)):
+        list(feed.read(b"retry: " + asked + b"\n\n"))
+        assert feed.wait_seconds(None) == waited
+
+
 def test_a_refusal_that_does_not_pass_ends_the_stream() -> None:
     feed = EventFeed(Options(), World().surroundings(), None)
     body = b'{"ok": false, "error": "unauthorized", "message": "No.", "details": []}'

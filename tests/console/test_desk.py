@@ -194,6 +194,32 @@ def test_calls_come_and_end_by_themselves_and_a_second_one_waits(
     expect(page.locator(".recent li")).to_have_count(2)
 
 
+def test_what_was_typed_moves_along_when_the_call_ends_at_that_moment(
+    adas: Watched, desk: Desk, receiver: Receiver
+) -> None:
+    desk.action(receiver.url)
+    desk.disposition()
+    call = desk.call(agent_id="ada")
+    page = adas.open_live("/desk")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    # No draft gets through until the call has ended: the words are on this page alone.
+    page.route("**/draft", hold)
+    page.fill("#note", "The last words")
+    desk.end(call["call_id"])
+    expect(dialog(page)).to_be_visible()
+    expect(page.locator("#wrap-up-note")).to_have_value("The last words")
+    page.unroute("**/draft", hold)
+    for route in held:
+        route.continue_()
+    expect(page.locator("#draft-state")).to_have_text("Draft saved")
+    page.reload()
+    expect(page.locator("#wrap-up-note")).to_have_value("The last words")
+
+
 def test_two_agents_do_not_see_each_others_calls(
     adas: Watched, window: MakeWindow, desk: Desk, receiver: Receiver
 ) -> None:
@@ -350,6 +376,7 @@ def test_digits_can_be_switched_off(adas: Watched, desk: Desk, receiver: Receive
     page.get_by_role("button", name="Save").first.click()
     page = adas.open_live("/desk")
     stage(page, "live")
+    expect(page.locator(".choice kbd")).to_be_hidden()
     page.keyboard.press("1")
     page.keyboard.press("e")
     # By now they would have been sent: what is clicked after them comes after them.

@@ -52,11 +52,11 @@ def test_tiles_charts_and_data_tell_the_same_numbers(worked: Desk, seen: Watched
     page = seen.open("/reports?period=today&tz=UTC")
     tile = page.get_by_role("group", name="Outcomes applied")
     assert tile.locator(".tile-value").inner_text() == "6"
-    assert page.get_by_role("group", name="Conversion rate").locator(".tile-value").inner_text() == "100 %"
+    assert page.get_by_role("group", name="Conversion rate").locator(".tile-value").inner_text() == "100%"
     card = page.locator("section.figure", has=page.get_by_role("heading", name="Dispositions", exact=True))
     card.get_by_text("Show data").click()
     assert card.get_by_role("row", name=HOSTILE).get_by_role("cell").all_inner_texts() == [
-        "Disposition", "3", "100 %", "0",
+        "Disposition", "3", "100%", "0",
     ]  # fmt: skip
     card.get_by_text("How it is counted").click()
     assert card.get_by_text("Count ÷ all counts of the period.").is_visible()

@@ -109,8 +109,8 @@ class Workspace:
         for number, endpoint in enumerate(ENDPOINTS):
             await self.write(
                 "endpoints", endpoint_id=endpoint, webhook_url=f"https://example.com/{number}",
-                url_hash=f"{number}", state="active", max_concurrency=1, failures_in_a_row=0, succeeded_count=0,
-                failed_count=0, created_at=START, updated_at=START,
+                url_hash=f"{number}", state="active", max_concurrency=1, failures_in_a_row=0,
+                created_at=START, updated_at=START,
             )  # fmt: skip
 
     async def close_call(self, agent: str | None, waited: int | None, answered: bool, kinds: int) -> None:

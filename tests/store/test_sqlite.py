@@ -280,3 +280,25 @@ async def test_a_read_cannot_write(url: str) -> None:
         with pytest.raises(Unavailable):
             await opened.database.read(lambda tx: add_agent(tx, opened.workspace_id, "sneaked"))
         assert await agents(opened.database, opened.workspace_id) == []
+
+
+SYNCHRONOUS = statement("PRAGMA synchronous")
+FULL, NORMAL = 2, 1
+
+
+async def test_only_what_may_be_lost_is_committed_without_a_sync(url: str) -> None:
+    async def mode(tx: Tx) -> int:
+        row = await tx.first(SYNCHRONOUS)
+        assert row is not None
+        return int(row[0])
+
+    async with opened_database(url) as opened:
+        write = opened.database.write
+        assert await write(mode) == FULL
+        assert await write(mode, durable=False) == NORMAL
+        assert await write(mode) == FULL
+        # Of a batch, one that is to last makes all of them last.
+        await write(mode, durable=False)
+        modes = await asyncio.gather(*(write(mode, durable=number == 9) for number in range(10)))
+        assert FULL in modes
+        assert modes[9] == FULL

@@ -60,6 +60,8 @@ MAY_SCAN = {
     "calls._NEXT_TIMEOUT": "as above",
     "calls._PENDING_CALL": "the workspace's part of the same index",
     "reports._WAITING": "as above",
+    "supervision._IN_WRAP_UP": "as above",
+    "supervision._ON_LINE": "the workspace's part of the index of the calls that are not closed",
     "events._INSERT": "SQLite's commit order: the last entry of the workspace",
     "events._NEWEST": "the last entry of the workspace",
     "events._PRUNE": "likewise, beside the search by time",
@@ -95,6 +97,7 @@ FILTERS: dict[str, Any] = {
     "outcome_id": NIL_ID, "call_id": NIL_ID, "contact_id": NIL_ID, "endpoint_id": NIL_ID, "smart_list_id": NIL_ID,
     "agent_id": "a", "phone_number": "+1", "q": "%x%", "since": NOW, "until": NOW,
     "actor_id": "a", "actor_kind": "user", "action": "a", "thing": "t", "thing_id": "i",
+    "missing": 1,
 }  # fmt: skip
 
 

@@ -95,11 +95,15 @@ def labels_below(plot: Plot, labels: Sequence[str], *, width: float, strides: Se
     wide_enough = (n for n in strides if n < len(labels) and plot.step * n >= longest + GAP)
     stride = next(wide_enough, len(labels) or 1)
     baseline = plot.bottom + _BELOW - 5
+    taken = 0.0
     for number in range(0, len(labels), stride):
         text = fitted(labels[number], width)
         half = width_of(text) / 2
+        # One that is moved in from the edge may meet the one before, and is left out then.
         x = min(max(plot.x(number), half), width - half)
-        yield label(x, baseline, text, anchor="middle")
+        if x - half >= taken:
+            taken = x + half + GAP / 2
+            yield label(x, baseline, text, anchor="middle")
 
 
 def hits(plot: Plot, labels: Sequence[str], series: Sequence[Series], form: Format) -> Iterator[str]:

@@ -44,6 +44,9 @@ def axis_for(values: Iterable[float], *, count: int = 4, whole: bool = True, tim
         high = 1.0 if not times else 1_000.0
     step = _step((high - low) / count, whole=whole, times=times)
     first, last = math.floor(low / step), math.ceil(high / step)
+    # What is divided and multiplied again may come out a little short.
+    first -= first * step > low
+    last += last * step < high
     return Axis(tuple(number * step for number in range(first, last + 1)))
 
 

@@ -31,8 +31,8 @@ def _three_digits(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """Of a share: 0.234 is `23.4 %`."""
-    return f"{_one_decimal(value * 100)} %"
+    """Of a share: 0.234 is `23.4%`."""
+    return f"{_one_decimal(value * 100)}%"
 
 
 def _one_decimal(value: float) -> str:

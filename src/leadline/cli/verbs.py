@@ -26,6 +26,7 @@ from leadline.cli.showing import Columns, Summary, show_answer, show_rows
 from leadline.client import Client, requests
 from leadline.client.requests import PageRequest
 
+Row = Mapping[str, Any]
 LIMIT_DEFAULT = 50
 PAGE_MAX = 200
 # What is asked of every request in the same way, and not by its verb.

@@ -33,6 +33,8 @@ class EventParser:
 
     def __init__(self, last_event_id: str | None = None) -> None:
         self.last_event_id = last_event_id
+        # What the server asks to be waited for before coming back.
+        self.retry_seconds = 0.0
         self.restart()
 
     def restart(self) -> None:
@@ -69,6 +71,8 @@ class EventParser:
             _check(self._data_bytes, EVENT_BYTES_MAX)
         elif name == b"id" and b"\0" not in value:
             self._id = value.decode("utf-8", "replace") or None
+        elif name == b"retry" and value.isdigit() and len(value) <= 9:
+            self.retry_seconds = int(value) / 1000
 
 
 def _check(size_bytes: int, size_bytes_max: int) -> None:
@@ -126,7 +130,8 @@ class EventFeed:
             raise refusal_of(came)
         wait = self._options.backoff_seconds(self._failures, self._world.fraction())
         asked = retry_after_seconds(came) if isinstance(came, Reply) else None
-        wait = wait if asked is None else max(wait, asked)
+        asked = min(self._parser.retry_seconds, self._options.backoff_max_seconds) if asked is None else asked
+        wait = max(wait, asked)
         if now + wait - self._lost_at > self._options.reconnect_seconds_max:
             self._give_up(came)
         return wait

@@ -243,8 +243,10 @@ class Worker:
             attempts_max=self._settings.attempts_max,
             limit=free,
         )
+        # A claim that a power cut takes back is made again: what it had sent arrives twice, as after any death between
+        # an answer and its record. So it waits for no disk.
         claim = await self._database.write(
-            lambda tx: claim_deliveries(tx, workspace_id, prospect.endpoint_ids, request)
+            lambda tx: claim_deliveries(tx, workspace_id, prospect.endpoint_ids, request), durable=False
         )
         self._set_going(workspace_id, request.lease_id, claim, prospect.secrets)
         if claim.takeovers:

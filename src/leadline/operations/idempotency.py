@@ -106,7 +106,18 @@ async def _fill(tx: Tx, done: Iterable[tuple[Keyed | None, EncodedAnswer | Leadl
         if isinstance(answer, LeadlineError):
             released.append(KeyRow(keyed.workspace_id, keyed.key))
         else:
-            filled.append(FilledRow(keyed.workspace_id, keyed.key, answer.status, answer.body, answer.etag))
+            filled.append(
+                FilledRow(
+                    workspace_id=keyed.workspace_id,
+                    idempotency_key=keyed.key,
+                    fingerprint=keyed.fingerprint,
+                    created_at=tx.now_ms,
+                    kept_until=tx.now_ms + keyed.kept_ms,
+                    status=answer.status,
+                    body=answer.body,
+                    etag=answer.etag,
+                )
+            )
     await store.fill_answers(tx, filled)
     await store.release_keys(tx, released)
 

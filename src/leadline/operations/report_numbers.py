@@ -60,8 +60,8 @@ async def compared(
     """Counts of the period and of the one before, by subject: (label, count, ms)."""
     spans = [request.period.span, request.period.previous]
     return (
-        await _by_subject(tx, workspace_id, measure, spans[NOW], subject),
-        await _by_subject(tx, workspace_id, measure, spans[BEFORE], subject),
+        await by_subject(tx, workspace_id, measure, spans[NOW], subject),
+        await by_subject(tx, workspace_id, measure, spans[BEFORE], subject),
     )
 
 
@@ -69,10 +69,11 @@ async def counted_ever(
     tx: Tx, workspace_id: str, measure: Measure, request: ReportRequest, subject: str | None
 ) -> Rows:
     span = Span(EARLIEST_MS - EARLIEST_MS % DAY_MS, request.period.span.ends)
-    return await _by_subject(tx, workspace_id, measure, span, subject)
+    return await by_subject(tx, workspace_id, measure, span, subject)
 
 
-async def _by_subject(tx: Tx, workspace_id: str, measure: Measure, span: Span, subject: str | None) -> Rows:
+async def by_subject(tx: Tx, workspace_id: str, measure: Measure, span: Span, subject: str | None) -> Rows:
+    """Counts of a span, by subject (empty: nobody): (label, count, ms)."""
     if subject is None:
         rows = await store.counts_by_subject(tx, workspace_id, measure, [span])
     else:

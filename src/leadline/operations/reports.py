@@ -14,6 +14,7 @@ from leadline.operations.report_numbers import (
     BEFORE,
     NOW,
     ReportRequest,
+    by_subject,
     compared,
     count,
     counted_ever,
@@ -190,18 +191,19 @@ def _chosen(counting: Counting) -> dict[str, Any]:
 async def agents_report(tx: Tx, workspace_id: str, request: ReportRequest) -> AgentsReportAnswer:
     """Each agent's calls, what they achieved, and how long their wrap-ups took."""
     calls = await compared(tx, workspace_id, Measure.CALLS, request, request.agent_id)
-    applied = await compared(tx, workspace_id, Measure.OUTCOMES, request, request.agent_id)
-    waits = await compared(tx, workspace_id, Measure.WRAP_UP, request, request.agent_id)
+    span = request.period.span
+    applied = await by_subject(tx, workspace_id, Measure.OUTCOMES, span, request.agent_id)
+    waits = await by_subject(tx, workspace_id, Measure.WRAP_UP, span, request.agent_id)
     waiting = {agent: number for agent, number, _ in await waiting_now(tx, workspace_id, request.agent_id)}
-    names = {name for spans in (calls, applied, waits) for name in (*spans[NOW], *spans[BEFORE])}
+    names = {*calls[NOW], *calls[BEFORE], *applied, *waits}
     numbers = [
         AgentNumbers(
             agent_id=name or None,
             previous_calls=sum(counted for _, counted, _ in calls[BEFORE].get(name, ())),
-            applied=sum(counted for _, counted, _ in applied[NOW].get(name, ())),
+            applied=sum(counted for _, counted, _ in applied.get(name, ())),
             waiting=waiting.get(name, 0),
             **_agent_calls(calls[NOW].get(name, ()), request.counting),
-            **{f"wrap_up_{each}": value for each, value in durations(waits[NOW].get(name, ()), 90).items()},
+            **{f"wrap_up_{each}": value for each, value in durations(waits.get(name, ()), 90).items()},
         )
         for name in names | set(waiting)
     ]
@@ -290,10 +292,10 @@ async def wrap_up_report(tx: Tx, workspace_id: str, request: ReportRequest) -> W
         WrapUpBucket(**stretch(span), count=histogram.count, **times(histogram, 90))
         for span, histogram in zip(request.period.buckets, histograms.buckets, strict=True)
     ]
-    by_agent = await compared(tx, workspace_id, Measure.WRAP_UP, request, request.agent_id)
+    by_agent = await by_subject(tx, workspace_id, Measure.WRAP_UP, request.period.span, request.agent_id)
     agents = [
         WrapUpNumbers(agent_id=name or None, count=histogram_of(found).count, **durations(found, 90))
-        for name, found in by_agent[NOW].items()
+        for name, found in by_agent.items()
     ]
     agents.sort(key=lambda each: (-each.count, each.agent_id or ""))
     report = WrapUpReport(
@@ -340,7 +342,7 @@ async def missing_dispositions_report(
 async def _missing_by_agent(
     tx: Tx, workspace_id: str, request: ReportRequest, waiting: Mapping[str, int]
 ) -> list[MissingNumbers]:
-    calls = (await compared(tx, workspace_id, Measure.CALLS, request, request.agent_id))[NOW]
+    calls = await by_subject(tx, workspace_id, Measure.CALLS, request.period.span, request.agent_id)
     counts = {
         name: call_counts(unmeasured(calls.get(name, ())), request.counting)
         for name in calls.keys() | waiting
@@ -422,8 +424,9 @@ def _results(now: Counter[str], before: Counter[str]) -> list[ResultCount]:
 
 
 async def _endpoint_numbers(tx: Tx, workspace_id: str, request: ReportRequest) -> list[EndpointNumbers]:
-    attempts = (await compared(tx, workspace_id, Measure.ATTEMPTS, request, request.endpoint_id))[NOW]
-    latency = (await compared(tx, workspace_id, Measure.LATENCY, request, request.endpoint_id))[NOW]
+    span = request.period.span
+    attempts = await by_subject(tx, workspace_id, Measure.ATTEMPTS, span, request.endpoint_id)
+    latency = await by_subject(tx, workspace_id, Measure.LATENCY, span, request.endpoint_id)
     known = await endpoints.endpoints_named(tx, workspace_id, attempts)
     numbers = []
     for name, rows in attempts.items():

@@ -127,6 +127,9 @@ _DISPOSITIONS_OF = Statement(
     f"SELECT {_APPLIED} FROM applied_outcomes WHERE workspace_id = :workspace_id"
     " AND call_id IN {ids:call_ids} AND outcome_type = 'disposition'"
 )
+_APPLIED_NAMED = Statement(
+    f"SELECT {_APPLIED} FROM applied_outcomes WHERE workspace_id = :workspace_id AND applied_id IN {{ids:applied_ids}}"
+)
 _FORGET_NOTES = Statement(
     "UPDATE applied_outcomes SET note = NULL, contact_id = NULL"
     " WHERE workspace_id = :workspace_id AND contact_id = :contact_id"
@@ -137,6 +140,12 @@ _CONDITIONS = {
     "agent_id": "agent_id = :agent_id",
     "contact_id": "contact_id = :contact_id",
     "since": "started_at >= :since",
+    # It owed a disposition and never got one: it still waits, or was closed without.
+    "missing": (
+        "wrap_up_since IS NOT NULL AND NOT EXISTS (SELECT 1 FROM applied_outcomes a"
+        " WHERE a.workspace_id = calls.workspace_id AND a.call_id = calls.call_id"
+        " AND a.outcome_type = 'disposition')"
+    ),
 }
 
 
@@ -179,7 +188,7 @@ async def forget_contact_of_calls(tx: Tx, workspace_id: str, contact_id: str) ->
 async def page_of_calls(
     tx: Tx, workspace_id: str, page: PageRequest, filters: dict[str, Any]
 ) -> list[CallRow]:
-    """By their start, newest first. `filters`: state, agent_id, contact_id, since."""
+    """By their start, newest first. `filters`: state, agent_id, contact_id, since, missing (any value)."""
     conditions = tuple(_CONDITIONS[name] for name in filters)
     statement = listing(CallRow, "calls", ("started_at", "call_id"), conditions)
     rows = await tx.all(statement, workspace_id=workspace_id, **page_values(page), **filters)
@@ -247,6 +256,12 @@ async def applied_to(tx: Tx, workspace_id: str, call_ids: Sequence[str]) -> dict
 async def dispositions_of(tx: Tx, workspace_id: str, call_ids: Sequence[str]) -> dict[str, AppliedRow]:
     rows = await tx.all(_DISPOSITIONS_OF, workspace_id=workspace_id, call_ids=json.dumps(list(call_ids)))
     return {applied.call_id: applied for applied in (AppliedRow(*row) for row in rows)}
+
+
+async def applied_named(tx: Tx, workspace_id: str, applied_ids: Sequence[str]) -> list[AppliedRow]:
+    """Those of these applied outcomes that there are, in no order."""
+    rows = await tx.all(_APPLIED_NAMED, workspace_id=workspace_id, applied_ids=json.dumps(list(applied_ids)))
+    return [AppliedRow(*row) for row in rows]
 
 
 async def page_of_applied(tx: Tx, workspace_id: str, contact_id: str, page: PageRequest) -> list[AppliedRow]:

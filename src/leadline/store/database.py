@@ -92,8 +92,12 @@ class Database(Protocol):
         """Run a function that only reads."""
         ...
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        """Run a function in a transaction of its own and return once that is on disk."""
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
+        """Run a function in a transaction of its own and return once that is on disk.
+
+        Without `durable` it may return once it is committed: a power cut, which ends this process too, may take it
+        back, but nothing durable that came after it. Only for what would then be done again.
+        """
         ...
 
     async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:

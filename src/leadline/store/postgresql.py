@@ -192,7 +192,8 @@ class PostgresqlDatabase:
         except _GONE as gone:
             raise Unavailable from gone
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:  # noqa: ARG002
+        # Always durable: this server may crash and come back while we live on, believing what it has forgotten.
         for _ in range(ATTEMPTS_MAX):
             try:
                 return await self._attempt(work)

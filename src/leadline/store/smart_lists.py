@@ -81,6 +81,9 @@ _LOCK = Statement(
     f"SELECT {_LIST} FROM smart_lists"
     " WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id {for_update}"
 )
+_THESE = Statement(
+    f"SELECT {_LIST} FROM smart_lists WHERE workspace_id = :workspace_id AND smart_list_id IN {{ids:smart_list_ids}}"
+)
 _BY_NAME = Statement(
     "SELECT smart_list_id FROM smart_lists WHERE workspace_id = :workspace_id AND name_key = :name_key"
 )
@@ -146,6 +149,14 @@ async def insert_list(tx: Tx, row: SmartListRow) -> bool:
 async def get_list(tx: Tx, workspace_id: str, smart_list_id: str) -> SmartListRow | None:
     row = await tx.first(_GET, workspace_id=workspace_id, smart_list_id=smart_list_id)
     return SmartListRow(*row) if row else None
+
+
+async def get_lists(tx: Tx, workspace_id: str, smart_list_ids: Sequence[str]) -> list[SmartListRow]:
+    """Those of these lists that there are, in no order."""
+    wanted = json.dumps(list(smart_list_ids))
+    return [
+        SmartListRow(*row) for row in await tx.all(_THESE, workspace_id=workspace_id, smart_list_ids=wanted)
+    ]
 
 
 async def lock_list(tx: Tx, workspace_id: str, smart_list_id: str) -> SmartListRow | None:

@@ -93,7 +93,7 @@ def _conflicts() -> Iterator[None]:
 class _Job:
     """Something to be written for a caller: an item of some work that is done together, or work of its own."""
 
-    __slots__ = ("answer", "error", "future", "item", "kind", "loop", "work")
+    __slots__ = ("answer", "durable", "error", "future", "item", "kind", "loop", "work")
 
     def __init__(
         self,
@@ -101,10 +101,13 @@ class _Job:
         future: asyncio.Future[Any],
         kind: object = None,
         item: object = None,
+        *,
+        durable: bool = True,
     ) -> None:
         self.work = work
         self.kind = kind
         self.item = item
+        self.durable = durable
         self.future = future
         self.loop = future.get_loop()
         self.answer: Any = None
@@ -141,6 +144,17 @@ async def _carry_out(jobs: Sequence[_Job], tx: Tx) -> Sequence[Any]:
     return answers
 
 
+def _give(jobs: Sequence[_Job], answers: Sequence[Any], tx: Tx, signals: set[tuple[Signal, str]]) -> None:
+    signals |= tx.signals
+    for job, answer in zip(jobs, answers, strict=True):
+        job.give(answer)
+
+
+def _raise_if_everybodys(refused: Exception) -> None:
+    if isinstance(refused, driver.OperationalError) or _is_of_the_disk(refused):
+        raise refused
+
+
 class SqliteDatabase:
     """A SQLite file, opened by one process. Other processes may look and write small things (the command line)."""
 
@@ -170,6 +184,7 @@ class SqliteDatabase:
         self._wake = threading.Condition()
         self._closing = False
         self._failed: str | None = None
+        self._syncs = True
         self._on_failure = on_failure
         self._writer: threading.Thread | None = None
 
@@ -223,8 +238,9 @@ class SqliteDatabase:
             if connection.in_transaction:  # else SQLite has rolled back by itself
                 connection.execute("ROLLBACK")
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        return cast("T", await self._queue(_Job(work, asyncio.get_running_loop().create_future())))
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
+        job = _Job(work, asyncio.get_running_loop().create_future(), durable=durable)
+        return cast("T", await self._queue(job))
 
     async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
         future = asyncio.get_running_loop().create_future()
@@ -260,34 +276,62 @@ class SqliteDatabase:
         if self._failed is not None:
             raise Unavailable(self._failed)  # it was waiting in the queue while the disk failed
         connection = self._write_connection
+        self._sync_at_commit(any(job.durable for job in batch))
         connection.execute("BEGIN IMMEDIATE")
-        for jobs in _groups(batch):
+        first, *others = _groups(batch)
+        self._run_first(connection, first, signals)
+        for jobs in others:
             # One whose caller has gone may still be run: he cannot know, and a retry finds the answer.
             self._run(connection, jobs, signals)
         connection.execute("COMMIT")
         _checkpoint(connection)
 
+    def _sync_at_commit(self, wanted: bool) -> None:
+        """With FULL a commit is on disk when it returns; with NORMAL it is on disk with the next that is."""
+        if wanted != self._syncs:
+            self._write_connection.execute(f"PRAGMA synchronous={'FULL' if wanted else 'NORMAL'}")
+            self._syncs = wanted
+
+    def _run_first(self, connection: Any, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]) -> None:
+        """Carry out the first jobs of a transaction.
+
+        They need no savepoint, which would copy every page they change: there is nothing yet that going back to the
+        beginning could take away from anybody.
+        """
+        tx = SqliteTx(connection, self._clock.now_ms(), self._vault)
+        try:
+            answers = _drive(_carry_out(jobs, tx))
+        except Exception as refused:  # noqa: BLE001 - what is not everybody's is for who asked
+            _raise_if_everybodys(refused)
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            self._after_failure(connection, jobs, refused, signals)
+        else:
+            _give(jobs, answers, tx, signals)
+
     def _run(self, connection: Any, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]) -> None:
-        """Carry out jobs in one savepoint; when that fails for several together, each alone."""
         tx = SqliteTx(connection, self._clock.now_ms(), self._vault)
         connection.execute("SAVEPOINT operation")
         try:
             answers = _drive(_carry_out(jobs, tx))
-        except Exception as refused:
-            if isinstance(refused, driver.OperationalError) or _is_of_the_disk(refused):
-                raise  # it is everybody's
+        except Exception as refused:  # noqa: BLE001 - what is not everybody's is for who asked
+            _raise_if_everybodys(refused)
             connection.execute("ROLLBACK TO operation")
             connection.execute("RELEASE operation")
-            if len(jobs) == 1:
-                jobs[0].error = refused
-                return
-            for job in jobs:
-                self._run(connection, [job], signals)
+            self._after_failure(connection, jobs, refused, signals)
+        else:
+            connection.execute("RELEASE operation")
+            _give(jobs, answers, tx, signals)
+
+    def _after_failure(
+        self, connection: Any, jobs: Sequence[_Job], refused: Exception, signals: set[tuple[Signal, str]]
+    ) -> None:
+        """What failed for one is told him; what failed for several together is done for each alone."""
+        if len(jobs) == 1:
+            jobs[0].error = refused
             return
-        connection.execute("RELEASE operation")
-        signals |= tx.signals
-        for job, answer in zip(jobs, answers, strict=True):
-            job.give(answer)
+        for job in jobs:
+            self._run(connection, [job], signals)
 
     def _give_up(self, batch: list[_Job], broken: BaseException) -> None:
         """Roll back and answer `unavailable`.

@@ -107,9 +107,9 @@ class _TracedDatabase:
         with self._span("read"):
             return await self._database.read(work)
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
         with self._span("write"):
-            return await self._database.write(work)
+            return await self._database.write(work, durable=durable)
 
     async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
         with self._span("write"):

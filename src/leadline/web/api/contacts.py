@@ -46,7 +46,7 @@ def number_problems(fields: Mapping[str, Any], principal: Principal) -> list[Pro
     return []
 
 
-def _rules(fields: Mapping[str, Any], principal: Principal, _context: Context) -> list[Problem]:
+def contact_rules(fields: Mapping[str, Any], principal: Principal, _context: Context) -> list[Problem]:
     sent = {name: value for name, value in fields.items() if value is not msgspec.UNSET}
     return number_problems(sent, principal) + contact_problems(sent)
 
@@ -165,7 +165,7 @@ OPERATIONS = (
         answers={201: ContactAnswer},
         body=ContactBody,
         body_use=BodyUse.REQUIRED,
-        rules=_rules,
+        rules=contact_rules,
         errors=(ContactExists,),
         example=_EXAMPLE,
     ),
@@ -194,7 +194,7 @@ OPERATIONS = (
         answers={200: ContactAnswer},
         body=ContactChange,
         body_use=BodyUse.REQUIRED,
-        rules=_rules,
+        rules=contact_rules,
         errors=(ContactNotFound, ContactExists),
         example={"name": "Dana Whitfield"},
     ),

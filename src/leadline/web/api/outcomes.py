@@ -48,7 +48,7 @@ _OUTCOME_EXAMPLE = {
 _ANSWER_EXAMPLE = {"ok": True, "outcome": _OUTCOME_EXAMPLE, "disposition_popup_enabled": False}
 
 
-def _rules(fields: Mapping[str, Any], _principal: Principal, context: Context) -> list[Problem]:
+def outcome_rules(fields: Mapping[str, Any], _principal: Principal, context: Context) -> list[Problem]:
     return definition_problems(fields, context.url_rules)
 
 
@@ -113,7 +113,7 @@ OPERATIONS = (
         body=OutcomeBody,
         body_use=BodyUse.REQUIRED,
         body_error=InvalidOutcome,
-        rules=_rules,
+        rules=outcome_rules,
         key_use=KeyUse.REQUIRED,
         needs_outcomes=True,
         errors=(InvalidOutcome, DestinationNotFound, LimitReached),
@@ -133,7 +133,7 @@ OPERATIONS = (
         body=OutcomeBody,
         body_use=BodyUse.REQUIRED,
         body_error=InvalidOutcome,
-        rules=_rules,
+        rules=outcome_rules,
         key_use=KeyUse.REQUIRED,
         needs_outcomes=True,
         if_match=True,

@@ -39,7 +39,7 @@ _LIST = "/phone-system/smart-lists/{smart_list_id}"
 _MEMBER = "/phone-system/smart-lists/{smart_list_id}/contacts/{contact_id}"
 
 
-def _rules(fields: Mapping[str, Any], _principal: Principal, _context: Context) -> list[Problem]:
+def smart_list_rules(fields: Mapping[str, Any], _principal: Principal, _context: Context) -> list[Problem]:
     name = fields.get("smart_list_name")
     wrong = None if name is None else name_problem(name, SMART_LIST_NAME_CHARACTERS_MAX)
     return [Problem("smart_list_name", wrong)] if wrong else []
@@ -120,7 +120,7 @@ OPERATIONS = (
         answers={201: SmartListAnswer},
         body=SmartListBody,
         body_use=BodyUse.REQUIRED,
-        rules=_rules,
+        rules=smart_list_rules,
         errors=(SmartListExists, LimitReached),
         example={"smart_list_name": "Follow up"},
     ),
@@ -148,7 +148,7 @@ OPERATIONS = (
         answers={200: SmartListAnswer},
         body=SmartListChange,
         body_use=BodyUse.REQUIRED,
-        rules=_rules,
+        rules=smart_list_rules,
         errors=(SmartListNotFound, SmartListExists),
         example={"smart_list_name": "Warm leads"},
     ),

@@ -19,8 +19,8 @@ from leadline.web.console.table import Reply, Shown, Visit, show
 _PATH = "/settings/audit"
 _ABSENT = object()
 THINGS = (
-    "contact", "contact_import", "delivery", "endpoint", "membership", "outcome", "replay", "smart_list", "token",
-    "user", "webhook_secret", "workspace",
+    "call", "contact", "contact_import", "delivery", "endpoint", "membership", "outcome", "replay", "smart_list",
+    "token", "user", "webhook_secret", "workspace",
 )  # fmt: skip
 
 

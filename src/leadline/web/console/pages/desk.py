@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -79,7 +79,7 @@ async def _show(tx: Tx, visit: Visit) -> Reply:
         "actions": _choices(loaded.actions, loaded),
         "dispositions": _choices(loaded.dispositions, loaded),
         "webhook_of": lambda applied: _webhook(loaded, applied),
-        "effects_of": lambda applied: _moves(applied, loaded),
+        "effects_of": lambda applied: moves_of(applied, loaded.list_names),
         "name_of": name_of,
         "sending": any(row.state == DeliveryState.PENDING for row in _webhook_rows(loaded)),
         "states": STATES,
@@ -139,11 +139,11 @@ def _few(names: list[str], shown: int = 2) -> str:
     return ", ".join(names[:shown]) + more
 
 
-def _moves(applied: Applied, loaded: Desk) -> list[str]:
+def moves_of(applied: Applied, list_names: Mapping[str, str]) -> list[str]:
     """What applying it did to the contact's lists."""
 
     def named(ids: list[str]) -> str:
-        return _few([loaded.list_names.get(str(each), "a list that is gone") for each in ids], 3)
+        return _few([list_names.get(str(each), "a list that is gone") for each in ids], 3)
 
     found = []
     if applied.destination.lists_added:
@@ -159,10 +159,11 @@ def _webhook_rows(loaded: Desk) -> Iterable[WebhookRow]:
 
 def _webhook(loaded: Desk, applied: Applied) -> Webhook | None:
     row = loaded.shown.webhooks.get(applied.delivery_id or "") if loaded.shown else None
-    return None if row is None else _state_of(row)
+    return None if row is None else state_of(row)
 
 
-def _state_of(row: WebhookRow) -> Webhook:
+def state_of(row: WebhookRow) -> Webhook:
+    """A delivery in a few words, as every page says it."""
     match row.state:
         case "succeeded":
             took = "" if row.duration_ms is None else f" · {row.duration_ms} ms"

@@ -227,7 +227,9 @@ async def _webhooks(tx: Tx, visit: Visit, found: Chosen) -> Mapping[str, Any]:
     latency = [each.latency_p95_ms for each in buckets]
     return {
         "tiles": [
-            _count_tile("Attempts", report.attempts, report, [each.attempts for each in buckets]),
+            _count_tile(
+                "Attempts", report.attempts, report, [each.attempts for each in buckets], more_is_better=None
+            ),
             _rate_tile(
                 "Webhook success", report.success_rate, report, [each.success_rate for each in buckets]
             ),
@@ -252,7 +254,7 @@ def _count_tile(
     report: wire.Report,
     spark: Sequence[float | None],
     *,
-    more_is_better: bool = True,
+    more_is_better: bool | None = True,
 ) -> Tile:
     change = figure.change
     text = "Nothing to compare with" if change is None else f"{change:+.1%} on the period before"
@@ -291,8 +293,8 @@ def _missing_tile(report: wire.MissingDispositionsReport) -> Tile:
     return Tile("Missing dispositions", value, waiting, tone, report.formulas["missing"], spark)
 
 
-def _tone(change: float | None, more_is_better: bool) -> str:
-    if not change:
+def _tone(change: float | None, more_is_better: bool | None) -> str:
+    if not change or more_is_better is None:
         return "quiet"
     return "good" if (change > 0) is more_is_better else "bad"
 

@@ -4,6 +4,8 @@ import { Refused, post } from "./forms.js";
 const WAIT_MS = 400;
 const RETRY_MS = 3000;
 let timer = 0;
+// The note with something that the server has not been told yet; it may have been replaced on the page meanwhile.
+let dirty = null;
 let sending = null;
 let onClosed = () => {};
 
@@ -23,15 +25,16 @@ function say(note, text) {
 
 function schedule(note, wait = WAIT_MS) {
   clearTimeout(timer);
+  dirty = note;
   timer = setTimeout(() => save(note), wait);
 }
 
 async function save(note) {
-  if (!note.isConnected) return;
   if (sending) {
     schedule(note);
     return;
   }
+  clearTimeout(timer);
   timer = 0;
   const path = note.dataset.draft;
   const fields = fieldsOf(note);
@@ -39,9 +42,11 @@ async function save(note) {
     sending = post(path, fields);
     await sending;
     sessionStorage.removeItem(kept(path));
+    if (!timer) dirty = null;
     say(note, "Draft saved");
   } catch (refused) {
     if (refused instanceof Refused) {
+      if (!timer) dirty = null;
       say(note, refused.message);
       if (refused.status === 404 || refused.status === 409) onClosed();
     } else {
@@ -62,8 +67,7 @@ function fill(form, { note, outcome_id: outcomeId }) {
 
 // A page that goes before the timer: the browser sends this on its way out.
 function saveNow() {
-  if (!timer) return;
-  const note = document.querySelector("#wrap-up [data-draft]") ?? document.querySelector("[data-draft]");
+  const note = dirty;
   if (!note) return;
   clearTimeout(timer);
   timer = 0;
@@ -93,11 +97,23 @@ export const drafts = {
   async stop() {
     clearTimeout(timer);
     timer = 0;
+    dirty = null;
     await sending?.catch(() => {});
   },
   start(form) {
     const note = form.querySelector("[data-draft]");
     if (note) schedule(note);
+  },
+  // The page has changed: what was just typed goes to where the same is asked now, or at once to the server.
+  moved() {
+    if (!dirty || dirty.isConnected) return;
+    const heir = document.querySelector(`[data-draft="${dirty.dataset.draft}"]`);
+    if (!heir) {
+      save(dirty);
+      return;
+    }
+    if (heir.value !== dirty.value) fill(heir.form, fieldsOf(dirty));
+    schedule(heir);
   },
   // What is in a part that is replaced, for the part that comes in its place when it asks the same.
   take(part) {

@@ -84,9 +84,9 @@ function mergePart(fresh) {
 }
 
 function afterMerge(asked) {
+  drafts.moved();
   refine();
   if (asked && dialog()?.dataset.call !== asked) {
-    drafts.stop();
     tellFate(asked);
     if (!dialog()) document.getElementById("main").focus();
   }
@@ -269,6 +269,7 @@ function pressDigit(key) {
   if (asking) {
     target.click();
     target.focus();
+    target.scrollIntoView({ block: "nearest" });
   } else {
     target.click();
   }
