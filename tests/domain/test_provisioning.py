@@ -348,3 +348,20 @@ def test_the_order_in_which_a_removal_names_its_lists_means_nothing() -> None:
     state = Facts(lists, (known(0, "X", RemoveFrom(("list-0", "list-1"))),))
     document = Wanted(None, (outcome("X", destination=LeaveSome((Named("B"), Named("A")))),))
     assert planned_for(document, state).changes == ()
+
+
+def test_an_outcome_that_is_meant_by_its_id_is_not_meant_by_its_name_as_well() -> None:
+    state = Facts((), (known(0, "A"),))
+    document = Wanted(None, (outcome("B", outcome_id="outcome-0"), outcome("A")))
+    replaced, created = planned_for(document, state).changes
+    assert isinstance(replaced, ReplaceOutcome)
+    assert (replaced.outcome_id, replaced.definition.name) == ("outcome-0", "B")
+    assert isinstance(created, CreateOutcome)
+    assert created.definition.name == "A"
+
+
+def test_a_list_takes_the_documents_spelling() -> None:
+    state = Facts((KnownList("list-0", "hot"),), ())
+    assert planned_for(Wanted((WantedList("Hot"),), None), state).changes == (
+        RenameList("list-0", "hot", "Hot"),
+    )
