@@ -62,10 +62,14 @@ _DESCRIBED_LISTS_MAX = 3
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One thing that an outcome does besides being written down; `smart_list_id` where it is a list."""
+    """One thing that an outcome does besides being written down, and the lists, (id, name), that it does it to.
+
+    `more` are further lists, `gone` says that a list is no longer there.
+    """
 
     text: str
-    smart_list_id: str | None = None
+    lists: Sequence[tuple[str, str]] = ()
+    more: int = 0
     gone: bool = False
 
 
@@ -113,15 +117,16 @@ def effects_of(outcome: Outcome, list_names: Mapping[str, str]) -> list[Effect]:
 
 def _joins(smart_list_id: str, list_names: Mapping[str, str]) -> Effect:
     if smart_list_id in list_names:
-        return Effect(f"→ {list_names[smart_list_id]}", smart_list_id)
+        return Effect("→", [(smart_list_id, list_names[smart_list_id])])
     return Effect("→ a list that is gone", gone=True)
 
 
 def _leaves(smart_list_ids: Sequence[str], list_names: Mapping[str, str]) -> list[Effect]:
-    found = [
-        Effect(f"removes from {list_names[each]}", each) for each in smart_list_ids if each in list_names
-    ]
-    if gone := len(smart_list_ids) - len(found):
+    there = [(each, list_names[each]) for each in smart_list_ids if each in list_names]
+    gone = len(smart_list_ids) - len(there)
+    more = max(len(there) - _DESCRIBED_LISTS_MAX, 0)
+    found = [Effect("removes from", there[:_DESCRIBED_LISTS_MAX], more)] if there else []
+    if gone:
         found.append(Effect(f"removes from {gone} list{'' if gone == 1 else 's'} no longer there", gone=True))
     return found
 

@@ -166,7 +166,7 @@ def _chart(growth: Growth, now_ms: int) -> Markup:
         datetime.fromtimestamp((now_ms - DAY_MS * back) / 1000, UTC).strftime("%b %-d")
         for back in range(GROWTH_DAYS - 1, -1, -1)
     ]
-    series = [Series("Joined", growth.joined), Series("Left", [-each for each in growth.left])]
+    series = [Series("Joined", growth.joined), Series("Left", [-each for each in growth.left], bad=True)]
     title = f"Joined and left, last {GROWTH_DAYS} days"
     drawn = column_chart(
         "growth", title, labels, series, size=(400, 170), form=lambda value: f"{abs(value or 0):,.0f}"
