@@ -8,6 +8,7 @@ from leadline.web.console.pages import (
     deliveries,
     desk,
     home,
+    overview,
     profile,
     replays,
     reports,
@@ -22,6 +23,7 @@ from leadline.web.console.pages import (
 PAGES = (
     *home.PAGES,
     *desk.PAGES,
+    *overview.PAGES,
     *calls.PAGES,
     *deliveries.PAGES,
     *replays.PAGES,
