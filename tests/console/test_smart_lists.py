@@ -105,7 +105,9 @@ def test_members_are_added_by_search_and_taken_off(seen: Watched, desk: Desk) ->
     assert desk.lists_of(dana) == set()
 
 
-def test_a_member_says_by_which_outcome_he_came_and_members_are_found(desk: Desk, supervisor: Visitor) -> None:
+def test_a_member_says_by_which_outcome_he_came_and_members_are_found(
+    desk: Desk, supervisor: Visitor
+) -> None:
     warm = desk.smart_list("Warm")["smart_list_id"]
     outcome_id = feeding(desk, warm)
     person = desk.contact(name="Dana Whitfield")

@@ -10,6 +10,7 @@ from leadline.web.console.pages import (
     deliveries,
     desk,
     home,
+    overview,
     outcomes,
     profile,
     replays,
@@ -26,6 +27,7 @@ from leadline.web.console.pages import (
 PAGES = (
     *home.PAGES,
     *desk.PAGES,
+    *overview.PAGES,
     *outcomes.PAGES,
     *smart_lists.PAGES,
     *contacts.PAGES,
