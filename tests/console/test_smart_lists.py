@@ -65,18 +65,18 @@ def test_a_list_is_made_found_renamed_and_its_name_is_its_own(seen: Watched, des
     desk.smart_list("Cold")
     page = seen.open("/smart-lists")
     page.keyboard.press("n")
-    page.get_by_label("Name").fill("cold")
+    page.get_by_label("Name", exact=True).fill("cold")
     page.get_by_role("button", name="Make list").click()
     expect(page.locator("#new-list .alert")).to_contain_text("Another Smart List has this name.")
-    expect(page.get_by_label("Name")).to_have_value("cold")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("cold")
     expect(page.locator("#new-list").get_by_role("link", name="Go to it")).to_be_visible()
-    page.get_by_label("Name").fill("Warm")
+    page.get_by_label("Name", exact=True).fill("Warm")
     page.get_by_role("button", name="Make list").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Warm")
     expect(page.locator(".empty")).to_contain_text("Nobody is on this list")
     page.wait_for_selector("html[data-ready]", state="attached")
     page.keyboard.press("e")
-    page.get_by_label("Name").fill("Warm leads")
+    page.get_by_label("Name", exact=True).fill("Warm leads")
     page.get_by_role("button", name="Rename", exact=True).last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Warm leads")
     assert list_names(desk) == {"Cold", "Warm leads"}
@@ -105,7 +105,9 @@ def test_members_are_added_by_search_and_taken_off(seen: Watched, desk: Desk) ->
     assert desk.lists_of(dana) == set()
 
 
-def test_a_member_says_by_which_outcome_he_came_and_members_are_found(desk: Desk, supervisor: Visitor) -> None:
+def test_a_member_says_by_which_outcome_he_came_and_members_are_found(
+    desk: Desk, supervisor: Visitor
+) -> None:
     warm = desk.smart_list("Warm")["smart_list_id"]
     outcome_id = feeding(desk, warm)
     person = desk.contact(name="Dana Whitfield")
