@@ -48,7 +48,7 @@ def test_lists_say_how_long_they_are_and_what_feeds_and_empties_them(seen: Watch
     expect(row).to_contain_text("Interested")
     expect(row).to_contain_text("Lost")
     expect(row).to_contain_text("+3")
-    expect(row).to_contain_text("−1")
+    expect(row).to_contain_text("\N{MINUS SIGN}1")
     expect(row.get_by_role("img")).to_have_count(1)
     call = desk.call(contact_id=people[0])
     desk.applied(call["call_id"], outcome_id)
