@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ orders = st.lists(st.integers(INT32_MIN, INT32_MAX), max_size=50)
 def test_the_new_orders_rise_and_stay_within_int32(given_orders: list[int]) -> None:
     found = reordered(given_orders)
     assert len(found) == len(given_orders)
-    assert all(before < after for before, after in zip(found, found[1:], strict=False))
+    assert all(before < after for before, after in pairwise(found))
     assert all(INT32_MIN <= each <= INT32_MAX for each in found)
 
 
