@@ -28,6 +28,14 @@ NARROW: ViewportSize = {"width": 390, "height": 780}
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 TIMEOUT_MS = 10_000
+# Two frames: until then the colours of a scheme that was just changed may be the old ones. And what inherits its
+# colour is a frame behind what it inherits from, for each step.
+SETTLE = """async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const moving = () => document.getAnimations().some((each) => each instanceof CSSTransition);
+  await frame();
+  for (let at = 0; at === 0 || (at < 60 && moving()); at += 1) await frame();
+}"""
 _numbers = itertools.count(1)
 
 
@@ -139,8 +147,7 @@ def _keep_home(context: BrowserContext, base_url: str, seen: Watched) -> None:
 
 def axe(page: Page, *, rules: Sequence[str] = ()) -> None:
     """Zero violations of WCAG 2.2 AA as the page stands; `rules` are the only ones that are looked at."""
-    # Two frames: until then the colours of a scheme that was just changed may be the old ones.
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(SETTLE)
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
     only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": list(TAGS)}

@@ -43,7 +43,17 @@ function step(item, up) {
   if (!other) return false;
   if (up) item.after(other);
   else item.before(other);
+  showKeys(item.parentElement);
   return true;
+}
+
+// The digits that agents press go by place; behind the tenth there are none.
+function showKeys(list) {
+  items(list).forEach((item, index) => {
+    const key = document.createElement("kbd");
+    key.textContent = String((index + 1) % 10);
+    item.querySelector(".outcome-key").replaceChildren(...(index < 10 ? [key] : []));
+  });
 }
 
 function putBack() {
@@ -117,6 +127,7 @@ function follow(event) {
       item.before(other);
     }
   }
+  showKeys(list);
 }
 
 part.addEventListener("pointerdown", (event) => {
