@@ -23,6 +23,7 @@ class Entry:
 
 ENTRIES = (
     Entry("Agent desk", "/desk", Permission.DESK, "desk", "d"),
+    Entry("Overview", "/overview", Permission.CALLS, "overview", "h"),
     Entry("Calls", "/calls", Permission.CALLS, "calls", "c"),
     Entry("Contacts", "/contacts", Permission.CONTACTS, "contacts", "p"),
     Entry("Smart Lists", "/smart-lists", Permission.LISTS, "lists", "l"),
