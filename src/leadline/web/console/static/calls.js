@@ -1,5 +1,7 @@
-// Calls: keys. What happens is seen by itself.
+// Calls: keys, clocks, and a call that changes while somebody looks at it.
+import { onEvent, onReturn, refresh } from "./live.js";
 import { onKey } from "./keys.js";
+import { onceLive } from "./once-live.js";
 import "./rows.js";
 
 onKey("m", () => document.querySelector(".tabs a[href='/calls?missing=1']")?.click());
@@ -16,3 +18,30 @@ function showClocks(root = document) {
 }
 showClocks();
 document.addEventListener("fragment", (event) => showClocks(event.target));
+
+// ── One call ────────────────────────────────────────────────────
+const parts = [...document.querySelectorAll("[data-of-call]")];
+const callId = parts[0]?.dataset.ofCall;
+
+// What somebody types into stays what he typed.
+function again(part) {
+  const typed = [...part.querySelectorAll("select, textarea")].map((field) => [field.id, field.name, field.value]);
+  return refresh(part).then(() => {
+    for (const [id, name, value] of typed) {
+      const field = id ? document.getElementById(id) : part.querySelector(`[name="${name}"]`);
+      if (field) field.value = value;
+    }
+  });
+}
+
+if (callId) {
+  const allAgain = () => parts.forEach(again);
+  onEvent(["call.answered", "call.ended", "call.closed", "outcome.applied"], (event) => {
+    if (event.data.call_id === callId) allAgain();
+  });
+  onEvent(["delivery.succeeded", "delivery.failed"], (event) => {
+    if (event.data.call_id === callId) parts.filter((part) => "deliveries" in part.dataset).forEach(again);
+  });
+  onReturn(allAgain);
+  onceLive(allAgain);
+}

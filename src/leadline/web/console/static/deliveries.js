@@ -5,6 +5,7 @@ import { getJson, post, Refused } from "./forms.js";
 import { ask, open } from "./dialogs.js";
 import { showTimes } from "./times.js";
 import { toast } from "./toasts.js";
+import { onceLive } from "./once-live.js";
 import "./local-times.js";
 import "./rows.js";
 
@@ -86,6 +87,7 @@ function updateSoon() {
 if (list && tail) {
   onEvent(["outcome.applied", "delivery.succeeded", "delivery.failed"], updateSoon);
   onReturn(updateSoon);
+  onceLive(updateSoon);
   list.addEventListener("click", (event) => {
     if (event.target.closest("[data-newer]") && held) placeAll(held);
   });
