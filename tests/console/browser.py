@@ -27,6 +27,15 @@ WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 390, "height": 780}
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+SETTLED = """new Promise((done) => {
+  let frames = 0;
+  const look = () => {
+    frames += 1;
+    if (frames > 300 || (frames > 2 && !document.getAnimations().length)) done();
+    else requestAnimationFrame(look);
+  };
+  look();
+})"""
 TIMEOUT_MS = 10_000
 _numbers = itertools.count(1)
 
@@ -139,8 +148,8 @@ def _keep_home(context: BrowserContext, base_url: str, seen: Watched) -> None:
 
 def axe(page: Page, *, rules: Sequence[str] = ()) -> None:
     """Zero violations of WCAG 2.2 AA as the page stands; `rules` are the only ones that are looked at."""
-    # Two frames: until then the colours of a scheme that was just changed may be the old ones.
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    # Until the colours of a scheme that was just changed are there: each level of nesting takes a frame of its own.
+    page.evaluate(SETTLED)
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
     only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": list(TAGS)}
