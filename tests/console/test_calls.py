@@ -84,6 +84,7 @@ def test_calls_are_filtered_by_state_agent_contact_and_what_is_missing(
     page = graces.open("/calls")
     page.keyboard.press("m")
     expect(page.get_by_role("link", name="Missing dispositions")).to_have_attribute("aria-current", "page")
+    page.wait_for_selector("html[data-ready]", state="attached")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(f"/calls/{owed['call_id']}$"))

@@ -31,6 +31,7 @@ PAGES = (
     *outcomes.PAGES,
     *smart_lists.PAGES,
     *contacts.PAGES,
+    *overview.PAGES,
     *calls.PAGES,
     *deliveries.PAGES,
     *replays.PAGES,
