@@ -252,7 +252,6 @@ def _close(session: AsyncSession, call: Call, applied: AppliedOutcome) -> None:
     if call.state == "closed":
         return
     call.state = "closed"
-    call.wrap_up_since = None
     call.closed_at = applied.applied_at
     data = {
         "call_id": call.call_id,

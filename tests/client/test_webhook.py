@@ -39,6 +39,12 @@ HOOK = Webhook(SECRET)
 SIGNED = HOOK.sign(BODY, webhook_id="msg")
 
 
+@pytest.fixture(autouse=True)
+def just_signed() -> None:
+    """A signature is good for minutes, and a whole test run takes longer."""
+    SIGNED.update(HOOK.sign(BODY, webhook_id="msg"))
+
+
 def as_message(headers: dict[str, str]) -> Message:
     message = Message()
     for name, value in headers.items():

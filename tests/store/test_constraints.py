@@ -18,7 +18,7 @@ from leadline.store.tables import metadata
 from store.databases import NOW, Opened, insert
 
 Row = dict[str, Any]
-CONTACT, LIST, CALL, OUTCOME, ENDPOINT, DELIVERY, APPLIED, USER = (new_id() for _ in range(8))
+CONTACT, LIST, CALL, OUTCOME, ENDPOINT, DELIVERY, APPLIED, USER, IMPORT = (new_id() for _ in range(9))
 URL = "https://example.com/"
 REFUSALS = (Conflict, Unavailable, asyncpg.IntegrityConstraintViolationError, driver.IntegrityError,
             asyncpg.DataError, driver.DataError)  # fmt: skip
@@ -71,6 +71,13 @@ GOOD: dict[str, Row] = {
     "user_sessions": {"session_id": new_id(), "user_id": USER, "secret_hash": "h", "user_agent": "", "created_at": NOW,
                       "seen_at": NOW, "expires_at": NOW},
     "user_links": {"link_id": new_id(), "user_id": USER, "secret_hash": "h", "created_at": NOW, "expires_at": NOW},
+    "contact_imports": {"import_id": IMPORT, "state": "running", "run": 1, "dry_run": 0, "options": "{}",
+                        "size_bytes": 9, "read_bytes": 9, "part_number": 1, "part_offset": 0, "record_number": 1,
+                        "row_count": 5, "created_count": 1, "updated_count": 1, "unchanged_count": 1,
+                        "skipped_count": 1, "failed_count": 1, "repeated_count": 5, "created_at": NOW},
+    "contact_import_parts": {"import_id": IMPORT, "number": 1, "content": b"x"},
+    "contact_import_numbers": {"import_id": IMPORT, "run": 1, "phone_number": "+14155550100"},
+    "contact_import_problems": {"import_id": IMPORT, "row_number": 1, "problems": "[]", "cells": "[]"},
     "drafts": {"call_id": CALL, "user_id": USER, "note": "n", "updated_at": NOW},
     "audit_entries": {"entry_id": new_id(), "at": NOW, "actor_kind": "user", "actor_name": "A",
                       "action": "user.created", "thing": "user"},
@@ -122,6 +129,11 @@ BAD: dict[str, list[Row]] = {
         {"state": "closed", "closed_at": NOW, "wrap_up_since": NOW + 1, **ENDED},
         {"contact_id": new_id()}, {"agent_id": "stranger"},
     ],
+    "contact_imports": [{"state": "lost"}, {"finished_at": NOW}, {"state": "done"}, {"dry_run": 2}, {"row_count": 6},
+                        {"repeated_count": 6}, {"read_bytes": 10}],
+    "contact_import_parts": [{"number": 0}, {"import_id": new_id()}],
+    "contact_import_numbers": [{"import_id": new_id()}],
+    "contact_import_problems": [{"import_id": new_id()}],
     "drafts": [{"note": "x" * 4_001}, {"note": None}, {"call_id": new_id()}, {"user_id": new_id()}],
     "users": [{"role": "king"}, {"theme": "pink"}, {"shortcuts_enabled": 2}, {"agent_id": ""},
               {"agent_id": "x" * 129}, {"email": None}],
