@@ -8,7 +8,7 @@ PYTHON ?=
 # More arguments for pytest: make test ARGS="-x -k wrap_up"
 ARGS ?=
 # Test processes side by side; 0 runs them in one, for a debugger.
-WORKERS ?= 2
+WORKERS ?= 3
 LEADLINE_TEST_CHROMIUM ?=
 # For make chaos: how long it is under fire, and the seed of its faults.
 SECONDS ?= 60
@@ -22,11 +22,11 @@ export PYTHON LEADLINE_TEST_CHROMIUM
 BIN := .venv/bin
 SET_UP := pyproject.toml scripts/set-up
 
-.PHONY: help run check test chaos bench docs format lock clean
+.PHONY: help run check test test-bench chaos bench docs format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 run: .venv/server.stamp ## Serve on PORT (8080) with sample data, the database in var/
 	@mkdir -p var
@@ -40,7 +40,10 @@ check: .venv/dev.stamp ## Lint, formatting, types and import contracts
 
 test: .venv/dev.stamp ## All tests, on SQLite, PostgreSQL and Chromium
 	@chromium="$$(scripts/find-chromium)" || exit 1; \
-	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not bench" $(ARGS)
+
+test-bench: .venv/dev.stamp ## A quick run of the benchmarks that make test leaves out
+	@exec $(BIN)/python -m pytest -m bench tests/benchmarks
 
 chaos: .venv/dev.stamp ## Kill, cut and starve it for SECONDS (60) by SEED (7), and count what it lost
 	@exec $(BIN)/python -m chaos --seconds "$(SECONDS)" --seed "$(SEED)" --engine "$(ENGINE)"

@@ -35,14 +35,24 @@ def _subjects(report: Report) -> set[str]:
     return {row.subject for part in report.parts for row in part.rows}
 
 
-# Each part once, and each engine with a part that counts statements on it.
+# Those marked are run by `make test-bench`, which keeps `make test` short. Each part once, and each engine with a part that counts statements on it.
 @pytest.mark.parametrize(
     ("part", "engine", "subjects"),
     [
         ("apply", "sqlite", {"leadline", "idiomatic", "echo", "leadline, sending"}),
         ("read", "sqlite", {"list", "echo"}),
-        ("deliver", "postgresql", {"deliver and record", "bare loop", "apply to receipt"}),
-        ("grow", "sqlite", {"100 applied", "1,000 applied", "20 workspaces", "5 streams"}),
+        pytest.param(
+            "deliver",
+            "postgresql",
+            {"deliver and record", "bare loop", "apply to receipt"},
+            marks=pytest.mark.bench,
+        ),
+        pytest.param(
+            "grow",
+            "sqlite",
+            {"100 applied", "1,000 applied", "20 workspaces", "5 streams"},
+            marks=pytest.mark.bench,
+        ),
     ],
 )
 def test_a_quick_run_measures_every_subject(
@@ -57,6 +67,7 @@ def test_a_quick_run_measures_every_subject(
             assert figure.values.runs, figure.name
 
 
+@pytest.mark.bench
 def test_a_quick_run_of_several_processes_uses_the_postgresql_that_is_there(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:

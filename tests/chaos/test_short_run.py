@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 12
+SECONDS = 6
 SEED = 7
 # Under fire, waiting for leases of the dead (15 s), and a machine that is busy with other things.
 BOUND_SECONDS = 300

@@ -34,6 +34,8 @@ class Watched:
             [sys.executable, "-m", "leadline", *arguments],
             cwd=folder, env=server_environment(**settings), text=True, bufsize=1,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            # Also where the tests run in the background of a shell, which has its children ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing but a call
         )  # fmt: skip
         self.out, self.err = self._lines(self.process.stdout), self._lines(self.process.stderr)
 
