@@ -35,7 +35,8 @@ def _subjects(report: Report) -> set[str]:
     return {row.subject for part in report.parts for row in part.rows}
 
 
-# Those marked are run by `make test-bench`, which keeps `make test` short. Each part once, and each engine with a part that counts statements on it.
+# Each part once, and each engine with a part that counts statements on it. Those marked are run by
+# `make test-bench`, which keeps `make test` short.
 @pytest.mark.parametrize(
     ("part", "engine", "subjects"),
     [
