@@ -40,7 +40,7 @@ check: .venv/dev.stamp ## Lint, formatting, types and import contracts
 
 test: .venv/dev.stamp ## All tests, on SQLite, PostgreSQL and Chromium
 	@chromium="$$(scripts/find-chromium)" || exit 1; \
-	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not bench" $(ARGS)
+	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not bench" $(ARGS)
 
 test-bench: .venv/dev.stamp ## A quick run of the benchmarks that make test leaves out
 	@exec $(BIN)/python -m pytest -m bench tests/benchmarks

@@ -11,6 +11,22 @@ from harness import Api, Desk, Server, loopback_settings, run_server
 from receiver import Receiver, ReceiverServer
 
 ENGINES = ("sqlite", "postgresql")
+# A file goes to one test process. Those that take longest begin first, or everybody waits for them at the end.
+LONGEST = (
+    "contract/test_crash.py", "chaos/test_short_run.py", "console/test_desk.py", "contract/test_wrap_up_timeout.py",
+    "console/test_shell.py", "contract/test_openapi.py", "console/test_outcomes.py", "delivery/test_worker.py",
+    "console/test_deliveries.py", "contract/test_concurrency.py", "store/test_postgresql.py",
+    "cli/test_live_commands.py", "benchmarks/test_quick_runs.py", "cli/test_nouns.py", "contract/test_applying.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: at for at, name in enumerate(LONGEST)}
+
+    def place(item: pytest.Item) -> int:
+        return places.get("/".join(item.path.parts[-2:]), len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", params=ENGINES)

@@ -65,7 +65,8 @@ async def test_every_id_is_asked_for_once_and_in_order(tmp_path: Path) -> None:
         window = await load(port, *ids, connections=1, seconds=60, sent_file=tmp_path / "sent")
     assert asked == [f"/things/{each}".encode() for each in ids]
     assert window.requests_sent == sum(window.statuses.values()) == 200
-    assert window.latency.count in (199, 200)  # the first may be sent before the window begins
+    # Those that were sent before the window began are not in it.
+    assert 150 < window.latency.count <= window.answers <= 200
     assert list(read_sent(tmp_path / "sent")) == sorted(read_sent(tmp_path / "sent"))
 
 
