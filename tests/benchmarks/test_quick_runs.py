@@ -40,7 +40,9 @@ def _subjects(report: Report) -> set[str]:
 @pytest.mark.parametrize(
     ("part", "engine", "subjects"),
     [
-        ("apply", "sqlite", {"leadline", "idiomatic", "echo", "leadline, sending"}),
+        pytest.param(
+            "apply", "sqlite", {"leadline", "idiomatic", "echo", "leadline, sending"}, marks=pytest.mark.bench
+        ),
         ("read", "sqlite", {"list", "echo"}),
         pytest.param(
             "deliver",

@@ -189,7 +189,7 @@ askings = st.lists(st.tuples(st.integers(0, CALLS), st.integers(0, OUTCOMES)), m
 endings = st.lists(st.booleans(), min_size=CALLS, max_size=CALLS)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ended=endings, asked=askings)
 def test_together_is_as_one_after_the_other(
     engine: Engine, ended: list[bool], asked: list[tuple[int, int]]
