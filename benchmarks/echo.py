@@ -23,6 +23,7 @@ from leadline.settings import Settings
 from leadline.web import app
 from leadline.web.edge import guarded, read_body
 from leadline.web.server import Server
+from leadline.web.table import Operation
 from leadline.wiring import Runtime
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class CheckedEcho(app.Api):
 
     answer_bytes = 0
 
-    async def _perform(self, *_: object) -> EncodedAnswer:
-        return EncodedAnswer(201, _answer(self.answer_bytes))
+    async def _perform(self, operation: Operation, *_: object) -> EncodedAnswer:
+        return EncodedAnswer(201 if operation.writes else 200, _answer(self.answer_bytes))
 
 
 async def _serve_checked(port: int, database_url: str, answer_bytes: int) -> None:

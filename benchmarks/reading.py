@@ -1,7 +1,8 @@
-"""Read: the list of a workspace's outcomes against an echo of as many bytes."""
+"""Read: the list of a workspace's outcomes against two echoes of as many bytes."""
 
 from __future__ import annotations
 
+import contextlib
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
@@ -21,7 +22,7 @@ from leadline.wiring import write_once
 
 OUTCOMES = (5, 50, 500)
 HEADLINE_OUTCOMES = 50
-LIST, ECHO = "list", "echo"
+LIST, ECHO, BARE = "list", "echo", "bare echo"
 PATH = "/phone-system/outcomes"
 
 
@@ -30,27 +31,34 @@ def measure_read(plan: Plan, engine: str) -> Part:
     with databases(engine, plan.places) as made:
         database_url = made.create("read")
         scenes = {count: _workspace_of(database_url, count) for count in OUTCOMES}
-        with (
-            servers.leadline(database_url, plan.places.server) as server,
-            servers.echo(plan.places.server) as echo,
-        ):
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(servers.leadline(database_url, plan.places.server))
+            bare = stack.enter_context(servers.echo(plan.places.server))
             cases: dict[Key, Measure] = {}
             for count, scene in scenes.items():
                 asking = request("GET", PATH, headers=scene.authorization)
-                size = _size_bytes(server, scene, count)
-                same = request("GET", f"{PATH}/{size:08d}", headers=ANY_AUTHORIZATION)
-                case = f"{count} outcomes, {size / 1000:.0f} kB"
-                connections = plan.headline_connections
-                ours = plan.orders(server, asking, connections=connections, watched=made.watched)
-                cases[case, LIST] = partial(run_load, ours)
-                cases[case, ECHO] = partial(run_load, plan.orders(echo, same, connections=connections))
+                size_bytes = _size_bytes(server, scene, count)
+                echoed = make_scene(made.create(f"echo{count}"), NOWHERE, paused=True)
+                echo = stack.enter_context(
+                    servers.checked_echo(echoed.database_url, plan.places.server, size_bytes)
+                )
+                asking_echo = request("GET", PATH, headers=echoed.authorization)
+                as_many = request("GET", f"{PATH}/{size_bytes:08d}", headers=ANY_AUTHORIZATION)
+                case = f"{count} outcomes, {size_bytes / 1000:.0f} kB"
+                orders = partial(plan.orders, connections=plan.headline_connections)
+                cases[case, LIST] = partial(run_load, orders(server, asking, watched=made.watched))
+                cases[case, ECHO] = partial(run_load, orders(echo, asking_echo))
+                cases[case, BARE] = partial(run_load, orders(bare, as_many))
             windows = in_turn(plan, cases, title=f"read on {engine}")
     return Part(
         name=f"Read on {engine}",
         command=f"python -m benchmarks read --engine {engine} --runs {plan.runs}",
         rows=windows.rows(),
         figures=list(_figures(engine, windows, [case for case, subject in cases if subject == LIST])),
-        notes=(f"{plan.headline_connections} connections, which ask for the same list again and again.",),
+        notes=(
+            f"{plan.headline_connections} connections, which ask for the same list again and again.",
+            "The echo passes every check of the request and answers as many bytes; the bare echo has HTTP alone.",
+        ),
     )
 
 
@@ -93,4 +101,8 @@ def _figures(engine: str, windows: Windows, cases: list[str]) -> Iterator[Figure
         yield Figure(
             name=f"the same by processor time, {engine}, {count} outcomes",
             values=ratio(windows.used_us(case, ECHO, "server"), windows.used_us(case, LIST, "server")),
+        )
+        yield Figure(
+            name=f"list of {count} outcomes / bare echo, {engine}",
+            values=ratio(windows.per_second(case, LIST), windows.per_second(case, BARE)),
         )

@@ -43,7 +43,7 @@ def _subjects(report: Report) -> set[str]:
         pytest.param(
             "apply", "sqlite", {"leadline", "idiomatic", "echo", "leadline, sending"}, marks=pytest.mark.bench
         ),
-        ("read", "sqlite", {"list", "echo"}),
+        ("read", "sqlite", {"list", "echo", "bare echo"}),
         pytest.param(
             "deliver",
             "postgresql",

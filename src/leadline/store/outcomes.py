@@ -17,6 +17,7 @@ from leadline.domain.outcomes import (
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
 from leadline.store.rows import Row, columns, insertion, values_of
+from leadline.store.workspaces import configuration_changed
 
 
 class OutcomeRow(Row, frozen=True, gc=False):
@@ -68,6 +69,7 @@ _DELETE = Statement("DELETE FROM outcomes WHERE workspace_id = :workspace_id AND
 
 async def insert_outcome(tx: Tx, row: OutcomeRow) -> None:
     await tx.run(_INSERT, **values_of(row))
+    await configuration_changed(tx, row.workspace_id)
 
 
 async def get_outcome(tx: Tx, workspace_id: str, outcome_id: str) -> OutcomeRow | None:
@@ -102,10 +104,12 @@ async def has_disposition(tx: Tx, workspace_id: str) -> bool:
 
 async def replace_outcome(tx: Tx, row: OutcomeRow) -> None:
     await tx.run(_REPLACE, **values_of(row))
+    await configuration_changed(tx, row.workspace_id)
 
 
 async def delete_outcome(tx: Tx, workspace_id: str, outcome_id: str) -> None:
     await tx.run(_DELETE, workspace_id=workspace_id, outcome_id=outcome_id)
+    await configuration_changed(tx, workspace_id)
 
 
 def destination_of(row: OutcomeRow) -> Destination:

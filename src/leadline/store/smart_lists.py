@@ -18,6 +18,7 @@ from leadline.store.rows import (
     page_values,
     values_of,
 )
+from leadline.store.workspaces import configuration_changed
 
 
 class SmartListRow(Row, frozen=True, gc=False):
@@ -143,7 +144,10 @@ _FORGET_CONTACT = Statement(
 
 async def insert_list(tx: Tx, row: SmartListRow) -> bool:
     """False when another list has the name."""
-    return bool(await tx.run(_INSERT, **values_of(row)))
+    if not await tx.run(_INSERT, **values_of(row)):
+        return False
+    await configuration_changed(tx, row.workspace_id)
+    return True
 
 
 async def get_list(tx: Tx, workspace_id: str, smart_list_id: str) -> SmartListRow | None:
@@ -178,10 +182,12 @@ async def rename_list(tx: Tx, workspace_id: str, smart_list_id: str, *, name: st
         name_key=name_key,
         updated_at=tx.now_ms,
     )
+    await configuration_changed(tx, workspace_id)
 
 
 async def delete_list(tx: Tx, workspace_id: str, smart_list_id: str) -> None:
     await tx.run(_DELETE, workspace_id=workspace_id, smart_list_id=smart_list_id)
+    await configuration_changed(tx, workspace_id)
 
 
 async def count_lists(tx: Tx, workspace_id: str) -> int:

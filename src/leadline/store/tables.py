@@ -84,6 +84,8 @@ workspaces = _table(
     _int("created_at"),
     _int("updated_at"),
     _int("deleted_at", null=True),
+    # One more with every change of outcomes and Smart Lists, in the same transaction.
+    _int("configuration_revision"),
     sa.PrimaryKeyConstraint("workspace_id"),
     _check("outcomes_enabled", "outcomes_enabled IN (0, 1)"),
     _check("require_disposition", "require_disposition IN ('answered', 'always', 'never')"),

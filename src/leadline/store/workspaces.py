@@ -22,6 +22,7 @@ class WorkspaceRow(Row, frozen=True, gc=False):
     created_at: int
     updated_at: int
     deleted_at: int | None
+    configuration_revision: int = 0
 
 
 class TokenRow(Row, frozen=True, gc=False):
@@ -71,6 +72,10 @@ _UPDATE = Statement(
 _CLEAR_TIMEOUT_OUTCOME = Statement(
     "UPDATE workspaces SET wrap_up_timeout_outcome_id = NULL"
     " WHERE workspace_id = :workspace_id AND wrap_up_timeout_outcome_id = :outcome_id"
+)
+_REVISION = Statement("SELECT configuration_revision FROM workspaces WHERE workspace_id = :workspace_id")
+_CONFIGURATION_CHANGED = Statement(
+    "UPDATE workspaces SET configuration_revision = configuration_revision + 1 WHERE workspace_id = :workspace_id"
 )
 _MARK_DELETED = Statement(
     "UPDATE workspaces SET deleted_at = :deleted_at WHERE workspace_id = :workspace_id AND deleted_at IS NULL"
@@ -132,6 +137,17 @@ async def lock_workspace(tx: Tx, workspace_id: str) -> WorkspaceRow | None:
     """The workspace, held until the commit: for what must be counted and for settings that merge."""
     row = await tx.first(_LOCK, workspace_id=workspace_id)
     return WorkspaceRow(*row) if row else None
+
+
+async def configuration_revision(tx: Tx, workspace_id: str) -> int:
+    """Another number after every change of the workspace's outcomes and Smart Lists."""
+    row = await tx.first(_REVISION, workspace_id=workspace_id)
+    return int(row[0]) if row else 0
+
+
+async def configuration_changed(tx: Tx, workspace_id: str) -> None:
+    """Whoever writes a row of `outcomes` or `smart_lists` says so, in the same transaction."""
+    await tx.run(_CONFIGURATION_CHANGED, workspace_id=workspace_id)
 
 
 async def list_workspaces(tx: Tx) -> list[WorkspaceRow]:

@@ -48,6 +48,7 @@ from leadline.web.auth import Authenticator, token_of
 from leadline.web.decoding import Fields, Malformed, decode_json, read_fields, read_query
 from leadline.web.downloads import StreamedFile, send_download
 from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
+from leadline.web.kept_answers import KeptAnswers
 from leadline.web.problems import refusal_response
 from leadline.web.table import PREFIX, BodyUse, Context, KeyUse, Operation, Reply, Request, Routes
 
@@ -119,6 +120,7 @@ class Api:
         self._keys_kept_ms = keys_kept_ms
         self._pages = pages
         self._stream = stream
+        self._kept_answers = KeptAnswers(database)
         self._gate = KeyGate()
         self._together = {
             each.name: _work_together(each) for each in operations if each.handler_together is not None
@@ -243,7 +245,10 @@ class Api:
         self, operation: Operation, request: Request, keyed: Keyed | None, request_id: str
     ) -> EncodedAnswer:
         if not operation.writes:
-            return await self._database.read(partial(_effect, operation, request), long=operation.reads_long)
+            effect = partial(_effect, operation, request)
+            if operation.kept:
+                return await self._kept_answers.answer(operation.name, request.workspace_id, effect)
+            return await self._database.read(effect, long=operation.reads_long)
         if keyed is None:
             return await self._write(operation, request, keyed, request_id)
         name = (keyed.workspace_id, keyed.key)

@@ -119,6 +119,8 @@ class Operation:
     if_match: bool = False
     # The answer is tagged by its bytes, and If-None-Match is answered with 304.
     tagged_by_content: bool = False
+    # The answer depends on the workspace's outcomes and Smart Lists alone: its bytes are kept until they change.
+    kept: bool = False
     streams: bool = False
     # It may read for more than a moment.
     reads_long: bool = False
@@ -132,6 +134,7 @@ class Operation:
 
     def __post_init__(self) -> None:
         assert (self.handler is None) != (self.handler_together is None)
+        assert not self.kept or not (self.writes or _PARAMETER.search(self.path) or self.query is not NoQuery)
 
     @property
     def status(self) -> int:

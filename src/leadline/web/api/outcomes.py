@@ -99,6 +99,7 @@ OPERATIONS = (
         answers={200: OutcomesAnswer},
         needs_outcomes=True,
         tagged_by_content=True,
+        kept=True,
         answer_example={"ok": True, "outcomes": [_OUTCOME_EXAMPLE], "disposition_popup_enabled": False},
     ),
     Operation(

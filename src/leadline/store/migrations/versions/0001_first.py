@@ -61,6 +61,7 @@ def _workspaces() -> None:
         sa.Column("created_at", integer(), nullable=False),
         sa.Column("updated_at", integer(), nullable=False),
         sa.Column("deleted_at", integer(), nullable=True),
+        sa.Column("configuration_revision", integer(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", name="pk_workspaces"),
         sa.CheckConstraint("outcomes_enabled IN (0, 1)", name=op.f("ck_workspaces_outcomes_enabled")),
         sa.CheckConstraint(
