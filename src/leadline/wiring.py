@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -205,6 +206,15 @@ def write_once(database_url: str, work: Callable[[Tx], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+def _spare_the_collector() -> None:
+    """Take what is here to stay, some 60,000 objects, out of garbage collection.
+
+    A full collection went through all of it twice a second under load and stopped everything for 35 ms.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 class Runtime:
     """One process at work: deliveries and what goes by itself, and, unless it is a worker only, the web."""
 
@@ -267,6 +277,7 @@ class Runtime:
             take_used=None if self._authenticator is None else self._authenticator.take_used,
         )
         self._background.start()
+        _spare_the_collector()
 
     def _make_worker(self, metrics: Metrics) -> Worker:
         from leadline.delivery.worker import Worker, WorkerSettings

@@ -255,7 +255,8 @@ def _wants(field_type: Any, what: str) -> bool:
 def read_query(struct: type[msgspec.Struct], query: bytes) -> Fields:
     """Read a query string. Every parameter at most once; one that is not known is a problem."""
     if not query:
-        return read_fields(struct, {})
+        nothing = _nothing_sent(struct)
+        return Fields(dict(nothing.values), list(nothing.problems))
     problems: list[Problem] = []
     sent: dict[str, Any] = {}
     shape = _shape(struct)
@@ -272,6 +273,11 @@ def read_query(struct: type[msgspec.Struct], query: bytes) -> Fields:
             sent[name] = _query_value(shape[name][0], value)
     fields = read_fields(struct, sent)
     return Fields(fields.values, problems + fields.problems)
+
+
+@cache
+def _nothing_sent(struct: type[msgspec.Struct]) -> Fields:
+    return read_fields(struct, {})
 
 
 def _unquote(raw: bytes) -> str | None:
