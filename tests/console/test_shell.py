@@ -223,7 +223,7 @@ def transferred_bytes(page: Page) -> int:
 
 def test_assets_are_kept_for_ever_and_compressed(seen: Watched) -> None:
     page = seen.open("/settings/profile")
-    url = page.locator("link[rel=stylesheet]").get_attribute("href") or ""
+    url = (page.locator("meta[name=scripts]").get_attribute("content") or "").split()[0]
     visitor = Visitor(seen.base_url)
     answer = visitor.get(url, Accept_Encoding="gzip")
     assert answer.header("Cache-Control") == "public, max-age=31536000, immutable"
@@ -231,7 +231,7 @@ def test_assets_are_kept_for_ever_and_compressed(seen: Watched) -> None:
     again = visitor.get(url, If_None_Match=answer.header("ETag") or "")
     assert again.status == 304
     assert again.body == b""
-    assert visitor.get(url.replace("console.css", "nothing.css")).status == 404
+    assert visitor.get(url.replace("app.js", "nothing.js")).status == 404
     assert (
         visitor.get(re.sub(r"console/[0-9a-f]+/", "console/old/", url)).header("Cache-Control") == "no-cache"
     )

@@ -48,7 +48,7 @@ from leadline.web.console.rendering import Renderer
 from leadline.web.console.table import Data, Doors, Download, Gone, Page, Reply, Shown, Streamed, Visit
 from leadline.web.downloads import DownloadCutShort
 from leadline.web.edge import ClientGone, EdgeRefusal, read_body, while_listened_to
-from leadline.web.pages import CSP
+from leadline.web.pages import policy_with
 from leadline.web.problems import STATUS_OF_CODE, STATUS_OF_CONSOLE_CODE
 from leadline.web.table import Context, Routes
 
@@ -63,8 +63,7 @@ Stream = Callable[[SignedIn, str, bytes | None, "Send"], Awaitable[None]]
 VISITOR_SECONDS = 365 * 86_400
 LIVE_PATH = "/live"
 FRAGMENT_HEADER = b"leadline-fragment"
-SECURITY_HEADERS: Headers = [
-    (b"content-security-policy", CSP),
+_SECURITY_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -128,6 +127,8 @@ class Console:
         self._stream = stream
         self._assets = Assets()
         self._renderer = Renderer(self._assets)
+        policy = policy_with(styles=self._assets.sources(".css"), scripts=self._assets.sources("start.js"))
+        self._security_headers = [(b"content-security-policy", policy), *_SECURITY_HEADERS]
 
     def knows(self, path: str, accept: bytes | None) -> bool:
         """Whether a path is the console's; what is nobody's is, when a browser asks."""
@@ -286,7 +287,7 @@ class Console:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *SECURITY_HEADERS]}
+                message = {**message, "headers": [*message["headers"], *self._security_headers]}
             await send(message)
 
         await self._stream(signed_in, request.visit.session_text, last, send_guarded)
@@ -316,7 +317,7 @@ class Console:
             (b"content-type", reply.media_type.encode()),
             (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
             (b"cache-control", b"no-store"),
-            *SECURITY_HEADERS,
+            *self._security_headers,
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         text, after = reply.text, reply.after
@@ -412,7 +413,7 @@ class Console:
             (b"content-type", media_type),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
-            *SECURITY_HEADERS,
+            *self._security_headers,
             *headers,
         ]
         if request.new_visitor and media_type == _HTML:
@@ -436,7 +437,7 @@ class Console:
             (b"etag", asset.etag),
             (b"cache-control", _A_YEAR if is_current else b"no-cache"),
             (b"vary", b"accept-encoding"),
-            *SECURITY_HEADERS,
+            *self._security_headers,
         ]
         if sent.get(b"if-none-match") == asset.etag:
             await send({"type": "http.response.start", "status": 304, "headers": headers[1:]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,15 @@ class Assets:
         """The address of a file, which holds this content for ever. Raises KeyError for one that is not there."""
         self._assets[name]
         return f"{PREFIX}{self.version}/{name}"
+
+    def text(self, name: str) -> str:
+        """What is in a file. Raises KeyError for one that is not there."""
+        return self._assets[name].body.decode()
+
+    def sources(self, ending: str) -> list[str]:
+        """Files of ours as the policy names those that a page holds within (CSP level 3, § 2.3.1, hash-source)."""
+        held = [each.body for name, each in sorted(self._assets.items()) if name.endswith(ending)]
+        return [f"'sha256-{base64.b64encode(hashlib.sha256(each).digest()).decode()}'" for each in held]
 
     def names(self) -> list[str]:
         return sorted(self._assets)
