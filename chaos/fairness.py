@@ -3,16 +3,19 @@
 Three servers with a database each, alike but for the backlog of the third. They are measured in turn, a slice
 each, so that whatever else the machine does falls on all; those that are not measured are stopped (SIGSTOP)
 meanwhile. The second is the control: nothing tells it from the first, so its ratio says how far such a number
-moves by itself.
+moves by itself. A quantile is that of a slice, and of the slices the median counts: a pause of the machine falls
+into one of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import random
 import signal
+import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -36,7 +39,7 @@ BACKLOG = 100_000
 OTHER_ENDPOINTS = 4
 BUSY_ENDPOINTS = 20
 SCENARIOS = ("one dead endpoint", "one busy workspace")
-SLICE_SECONDS = 4.0
+SLICE_SECONDS = 8.0
 WARM_UP_SECONDS = 1.0
 APPLIES_PER_SECOND = 40.0
 RECEIPT_SECONDS_MAX = 20.0
@@ -98,13 +101,13 @@ class Inbox:
 
 @dataclass
 class Arm:
-    """One server with its workspace that is measured; `seconds` are the latencies so far."""
+    """One server with its workspace that is measured; `slices` are the latencies so far, in seconds."""
 
     name: str
     server: Server
     desk: Desk
     outcome_ids: list[str]
-    seconds: list[float] = field(default_factory=list)
+    slices: list[list[float]] = field(default_factory=list)
 
     def freeze(self) -> None:
         self.server.process.send_signal(signal.SIGSTOP)
@@ -116,6 +119,9 @@ class Arm:
 def measure(engine: str, seconds: float) -> str:
     """Both questions of fairness on one engine, as a table; `seconds` is how long each is measured."""
     with tempfile.TemporaryDirectory(prefix="leadline-fairness-") as folder, _databases(engine) as make:
+        # What is loaded here is not to be searched for garbage while somebody is measured.
+        gc.collect()
+        gc.freeze()
         lines = [f"engine {engine}, {BACKLOG} deliveries waiting, {APPLIES_PER_SECOND:g} applies a second"]
         for scenario in SCENARIOS:
             place = Path(folder) / scenario.replace(" ", "-")
@@ -241,7 +247,7 @@ async def _measure_slice(arm: Arm, inbox: Inbox, numbers: Iterator[int]) -> None
             outcome_id = arm.outcome_ids[turn % len(arm.outcome_ids)]
             samples.append(asyncio.create_task(_latency(caller, inbox, outcome_id, next(numbers))))
             await asyncio.sleep(1 / APPLIES_PER_SECOND)
-        arm.seconds += await asyncio.gather(*samples)
+        arm.slices.append(await asyncio.gather(*samples))
 
 
 async def _latency(caller: Caller, inbox: Inbox, outcome_id: str, number: int) -> float:
@@ -256,17 +262,19 @@ async def _latency(caller: Caller, inbox: Inbox, outcome_id: str, number: int) -
 def _lines(scenario: str, without: Arm, again: Arm, loaded: Arm) -> list[str]:
     lines = []
     for name, share in (("p50", 0.5), ("p99", 0.99)):
-        calm_ms, again_ms, loaded_ms = (
-            1000 * _quantile(arm.seconds, share) for arm in (without, again, loaded)
-        )
+        calm_ms, again_ms, loaded_ms = (_milliseconds(arm.slices, share) for arm in (without, again, loaded))
         # Both calm arms together are what the loaded one is measured by.
-        both_ms = 1000 * _quantile([*without.seconds, *again.seconds], share)
+        both_ms = _milliseconds([*without.slices, *again.slices], share)
         lines.append(
             f"{scenario:20} {name}: {both_ms:7.1f} ms without, {loaded_ms:7.1f} ms with,"
             f" ratio {loaded_ms / both_ms:5.2f}; control {again_ms / calm_ms:5.2f}"
-            f"  ({len(loaded.seconds)} samples each)"
+            f"  ({len(loaded.slices)} slices of {len(loaded.slices[0])} each)"
         )
     return lines
+
+
+def _milliseconds(slices: Sequence[Sequence[float]], share: float) -> float:
+    return 1000 * statistics.median(_quantile(each, share) for each in slices)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

@@ -174,8 +174,8 @@ def test_the_stream_tells_an_agent_of_his_own_calls_alone(window: Callable[..., 
 
 
 LISTEN = """async () => {
-  const app = document.querySelector("script[src*='/app.js']").src;
-  const { onEvent } = await import(new URL("live.js", app).href);
+  const [app] = document.querySelector("meta[name=scripts]").content.split(" ");
+  const { onEvent } = await import(new URL("live.js", new URL(app, location)).href);
   window.heard = [];
   onEvent(["*"], (event) => window.heard.push(event));
 }"""

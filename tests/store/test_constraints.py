@@ -25,7 +25,7 @@ REFUSALS = (Conflict, Unavailable, asyncpg.IntegrityConstraintViolationError, dr
 
 # In an order in which each finds what it points at. `workspace_id` is added.
 GOOD: dict[str, Row] = {
-    "workspaces": {"organization_id": new_id(), "name": "W", "region": "US", "outcomes_enabled": 1,
+    "workspaces": {"configuration_revision": 1, "organization_id": new_id(), "name": "W", "region": "US", "outcomes_enabled": 1,
                    "require_disposition": "answered", "wrap_up_timeout_seconds": None, "retention_days": 90,
                    "created_at": NOW, "updated_at": NOW},
     "tokens": {"token_id": new_id(), "token_hash": "h", "token_prefix": "ll_", "scopes": "all", "created_at": NOW},

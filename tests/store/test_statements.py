@@ -15,13 +15,14 @@ import pytest
 import leadline.store
 from leadline.domain.paging import START, START_OF_TEXT, PageRequest
 from leadline.ids import NIL_ID
+from leadline.operations.outcomes import endpoint_for
 from leadline.store import audit, calls, contacts, deliveries, smart_lists
 from leadline.store.database import Tx
 from leadline.store.engines import Engine, Statement, translate
 from leadline.store.migrating import migrate
 from leadline.store.postgresql import _prepare
 from leadline.store.sqlite import connect
-from store.databases import NOW, Opened
+from store.databases import NOW, Opened, opened_database
 
 MODULES = [
     importlib.import_module(f"leadline.store.{found.name}")
@@ -332,3 +333,38 @@ async def test_postgresql_can_answer_hot_statements_without_reading_whole_tables
         for table in HOT_TABLES:
             assert f"Seq Scan on {table}" not in plan, (name, plan)
     await connection.close()
+
+
+MOUNTAIN = """
+INSERT INTO deliveries (workspace_id, delivery_id, endpoint_id, webhook_url, payload, state, due_at,
+                        attempt_count, schedule_step, created_at)
+SELECT $1, gen_random_uuid(), $2, 'https://example.com/dead', '{}', 'pending', number, 0, 0, number
+FROM generate_series(1, 20000) AS number
+"""
+
+
+@pytest.mark.parametrize("name", ["endpoints._DUE", "deliveries._WORKSPACES_DUE"])
+async def test_postgresql_looks_for_work_without_reading_a_mountain_that_waits(
+    name: str, engine: str, make_url: Callable[[str], str]
+) -> None:
+    """It knows that nearly all deliveries are due, and that they are one endpoint's."""
+    if engine != "postgresql":
+        pytest.skip("PostgreSQL's own plans")
+    url = make_url(engine)
+    await migrate(url)
+    async with opened_database(url) as opened:
+        for path in ("dead", "well"):
+            address = f"https://example.com/{path}"
+            await opened.database.write(lambda tx, url=address: endpoint_for(tx, opened.workspace_id, url))
+    connection = await asyncpg.connect(url)
+    try:
+        endpoint_id = await connection.fetchval("SELECT endpoint_id FROM endpoints LIMIT 1")
+        await connection.execute(MOUNTAIN, opened.workspace_id, endpoint_id)
+        await connection.execute("VACUUM ANALYZE")
+        arguments = [opened.workspace_id] if NAMED[name].names else []
+        rows = await connection.fetch(f"EXPLAIN {NAMED[name].postgresql}", *arguments)
+    finally:
+        await connection.close()
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan on deliveries" not in plan, plan
+    assert "ix_deliveries_due" in plan, plan

@@ -9,7 +9,7 @@ execution was measured at several times the driver's (docs/decisions/0002).
 | `{for_update}` | nothing | `FOR NO KEY UPDATE` | SQLite has one writer, so every row is locked already |
 | `{for_update_of_d}` | nothing | `FOR NO KEY UPDATE OF d` | likewise; of a join, only the table `d` |
 | `{skip_locked}` | nothing | `FOR NO KEY UPDATE SKIP LOCKED` | likewise |
-| `{now_ms}` | `unixepoch('subsec')` | `clock_timestamp()` | due times use the database's clock |
+| `{now_ms}` | `unixepoch('subsec')` | `statement_timestamp()` | due times use the database's clock |
 | `{ids:x}`, `{texts:x}` | `json_each` | `json_array_elements_text` | a list is one parameter: its JSON |
 | `{pieces:x}` | `json_each` | `json_array_elements` | rows of four numbers are one parameter, likewise |
 | `{id}` | `TEXT` | `uuid` | PostgreSQL has a type for ids |
@@ -62,7 +62,8 @@ _MARKS: dict[Engine, dict[str, str]] = {
         "for_update": "FOR NO KEY UPDATE",
         "for_update_of_d": "FOR NO KEY UPDATE OF d",
         "skip_locked": "FOR NO KEY UPDATE SKIP LOCKED",
-        "now_ms": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
+        # Of the statement, which is the same for all its rows: by clock_timestamp() no index can be searched.
+        "now_ms": "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
         "ids": "(SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:{0} AS json)))",
         "texts": "(SELECT value FROM json_array_elements_text(CAST(:{0} AS json)))",
         "id": "uuid",
