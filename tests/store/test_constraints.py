@@ -25,9 +25,9 @@ REFUSALS = (Conflict, Unavailable, asyncpg.IntegrityConstraintViolationError, dr
 
 # In an order in which each finds what it points at. `workspace_id` is added.
 GOOD: dict[str, Row] = {
-    "workspaces": {"configuration_revision": 1, "organization_id": new_id(), "name": "W", "region": "US", "outcomes_enabled": 1,
+    "workspaces": {"organization_id": new_id(), "name": "W", "region": "US", "outcomes_enabled": 1,
                    "require_disposition": "answered", "wrap_up_timeout_seconds": None, "retention_days": 90,
-                   "created_at": NOW, "updated_at": NOW},
+                   "created_at": NOW, "updated_at": NOW, "configuration_revision": 1},
     "tokens": {"token_id": new_id(), "token_hash": "h", "token_prefix": "ll_", "scopes": "all", "created_at": NOW},
     "webhook_secrets": {"secret_id": new_id(), "secret": "whsec_x", "created_at": NOW},
     "idempotency_keys": {"idempotency_key": "k", "fingerprint": "f", "status": 201, "body": b"{}",

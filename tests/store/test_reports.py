@@ -215,8 +215,8 @@ async def opened(open_shared: Callable[[], AbstractAsyncContextManager[Opened]])
 
 NEW_WORKSPACE = statement(
     "INSERT INTO workspaces (workspace_id, organization_id, name, region, outcomes_enabled, require_disposition,"
-    " retention_days, created_at, updated_at) VALUES (:workspace_id, :workspace_id, 'W', 'US', 1, 'answered', 90,"
-    " 0, 0)"
+    " retention_days, created_at, updated_at, configuration_revision) VALUES (:workspace_id, :workspace_id, 'W',"
+    " 'US', 1, 'answered', 90, 0, 0, 0)"
 )
 
 
