@@ -25,6 +25,7 @@ from leadline.domain.outcomes import OutcomeDefinition, OutcomeType, Stay
 from leadline.domain.paging import page_request
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
+from leadline.operations.claim_deliveries import Prospect, find_claimable
 from leadline.operations.deliveries import list_deliveries
 from leadline.operations.endpoints import change_endpoint, list_endpoints
 from leadline.operations.outcomes import define_outcome
@@ -284,6 +285,41 @@ async def test_a_paused_endpoint_gets_nothing_and_loses_nothing(site: Site) -> N
     await site.change(state="active")
     await site.until_succeeded(6)
     assert len(set(site.hall.ids())) == len(site.hall.ids()) == 5
+
+
+async def test_looks_in_vain_become_few_and_nobody_waits_for_them(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def find(workspace_id: str, tx: Tx) -> Prospect:
+        nonlocal looks
+        looks += 1
+        return await find_claimable(tx, workspace_id)
+
+    monkeypatch.setattr(worker_module, "_find", find)
+    for name in ("VAIN_SECONDS_MIN", "VAIN_SECONDS_MAX"):
+        monkeypatch.setattr(worker_module, name, 60.0)
+    await site.fill(1)
+    await site.change(state="paused")
+    await site.work()
+    for number in range(1, worker_module.VAIN_LOOKS_FREE + 1):
+        await site.fill(1)
+
+        async def looked(number: int = number) -> bool:
+            return looks == number
+
+        await until(looked)
+    for _ in range(5):
+        await site.fill(1)
+    await asyncio.sleep(0.05)
+    assert looks == worker_module.VAIN_LOOKS_FREE
+    # The poll finds what another endpoint has room for, and from then on every commit is looked at again.
+    await site.fill(1, "/other")
+    await site.until_succeeded(1)
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 60.0)
+    await site.fill(1, "/other")
+    await site.until_succeeded(2)
 
 
 async def test_410_disables_the_endpoint_and_all_of_it_waits_until_it_is_active_again(site: Site) -> None:
