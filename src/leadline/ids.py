@@ -36,6 +36,12 @@ def new_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def first_id_at(at_ms: int) -> str:
+    """What every UUIDv7 of this millisecond (Unix ms) and later ones is not smaller than."""
+    text = f"{at_ms:012x}"
+    return f"{text[:8]}-{text[8:]}-7000-8000-000000000000"
+
+
 def _next_tick() -> tuple[int, int]:
     global _last_ms, _sequence  # noqa: PLW0603 - the state of one process-wide counter
     at_ms = time.time_ns() // 1_000_000

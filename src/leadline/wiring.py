@@ -384,6 +384,7 @@ class Runtime:
             context=context,
             public_url=self.settings.public_url,
             stream=LiveStream(self.database, self._streams).serve,
+            clock=self.clock,
         )
 
     def _request_database(self) -> Database:

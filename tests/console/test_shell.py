@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Route, expect
 
 from console.browser import User, Watched, assert_accessible, axe, make_user
 from console.visitor import Visitor
@@ -204,6 +205,27 @@ def test_tabs_share_a_stream_also_without_shared_workers(window: Callable[..., W
     desk.call(agent_id="ada")
     for tab in tabs:
         expect(tab.locator(".menu-status")).to_have_text("On call")
+
+
+@pytest.mark.parametrize("is_second_tab", [False, True], ids=["alone", "second-tab"])
+def test_what_happens_between_a_page_and_its_stream_is_seen(
+    window: Callable[..., Watched], desk: Desk, *, is_second_tab: bool
+) -> None:
+    seen = window(make_user(desk, agent_id="ada"))
+    if is_second_tab:
+        seen.open_live("/settings/profile")
+    page = seen.page.context.new_page()
+
+    def late(route: Route) -> None:
+        desk.call(agent_id="ada")
+        if is_second_tab:
+            # The stream that both share has told of it before the page can listen.
+            expect(seen.page.locator(".menu-status")).to_have_text("On call")
+        route.continue_()
+
+    page.route("**/app.js", late)
+    page.goto(f"{seen.base_url}/settings/profile")
+    expect(page.locator(".menu-status")).to_have_text("On call")
 
 
 def test_the_first_page_is_small_and_painted_at_once(seen: Watched, desk: Desk) -> None:

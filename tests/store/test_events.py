@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import pytest
 
-from leadline.ids import NIL_ID, new_id
+from leadline.ids import NIL_ID, first_id_at, new_id
+from leadline.operations.events import position_at
 from leadline.store.database import Database, Tx
 from leadline.store.events import (
     EventRow,
@@ -99,9 +101,34 @@ async def test_a_late_commit_is_not_skipped(opened: Opened, engine: str) -> None
     newest = await opened.database.read(lambda tx: newest_position(tx, opened.workspace_id))
     assert newest is not None
     assert newest[1] == (await first_event(opened)).event_id
+    since = await opened.database.read(lambda tx: position_at(tx, opened.workspace_id, 0))
     go.set()
     await open_transaction
     assert await reader.read_on() == ["late", "overtaker"]
+    rows = await opened.database.read(lambda tx: events_after(tx, opened.workspace_id, since, limit=9))
+    assert [row.type for row in rows] == ["before", "late", "overtaker"]
+
+
+async def test_a_stream_may_begin_at_a_moment_that_has_passed(opened: Opened) -> None:
+    async def tell(workspace_id: str, name: str, tx: Tx) -> str:
+        return await emit(tx, workspace_id, name)
+
+    async def told_since(at_ms: int) -> list[str]:
+        position = await opened.database.read(lambda tx: position_at(tx, opened.workspace_id, at_ms))
+        rows = await opened.database.read(lambda tx: events_after(tx, opened.workspace_id, position, limit=9))
+        return [row.type for row in rows]
+
+    assert await told_since(0) == []
+    moments = []
+    for name in ("first", "second", "third"):
+        event_id = await opened.database.write(partial(tell, opened.workspace_id, name))
+        moments.append(int(event_id[:8] + event_id[9:13], 16))
+        await asyncio.sleep(0.002)
+    for at, moment in enumerate(moments):
+        assert first_id_at(moment) <= new_id()
+        assert await told_since(moment) == ["first", "second", "third"][at:]
+        assert await told_since(moment + 1) == ["first", "second", "third"][at + 1 :]
+    assert await told_since(0) == ["first", "second", "third"]
 
 
 async def first_event(opened: Opened) -> EventRow:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -92,10 +93,11 @@ async def _change_everything(here: Opened, elsewhere: Database) -> None:
     _, _, made_list = await change(lambda tx: create_smart_list(tx, workspace_id, "First"))
     list_id = made_list.smart_list.smart_list_id
     ids = []
-    for place, destination in enumerate((AddTo(list_id), Stay(), Stay())):
+    destinations: list[Destination] = [AddTo(list_id), Stay(), Stay()]
+    for place, destination in enumerate(destinations):
         definition = outcome(f"Outcome {place}", destination, place)
         before, after, (answer, _) = await change(
-            lambda tx, definition=definition: define_outcome(tx, workspace_id, definition)
+            partial(define_outcome, workspace_id=workspace_id, definition=definition)
         )
         assert before != after
         ids.append(answer.outcome.outcome_id)

@@ -6,6 +6,7 @@ import pkgutil
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from itertools import chain, combinations
 from typing import Any
 
@@ -354,8 +355,9 @@ async def test_postgresql_looks_for_work_without_reading_a_mountain_that_waits(
     await migrate(url)
     async with opened_database(url) as opened:
         for path in ("dead", "well"):
-            address = f"https://example.com/{path}"
-            await opened.database.write(lambda tx, url=address: endpoint_for(tx, opened.workspace_id, url))
+            await opened.database.write(
+                partial(endpoint_for, workspace_id=opened.workspace_id, url=f"https://example.com/{path}")
+            )
     connection = await asyncpg.connect(url)
     try:
         endpoint_id = await connection.fetchval("SELECT endpoint_id FROM endpoints LIMIT 1")

@@ -11,7 +11,7 @@ import msgspec
 
 from leadline.clock import iso_from_ms
 from leadline.domain.limits import PAGE_DEFAULT
-from leadline.ids import NIL_ID, new_id
+from leadline.ids import NIL_ID, first_id_at, new_id
 from leadline.store import events as store
 from leadline.store.calls import AppliedRow, CallRow
 from leadline.store.database import Signal, Tx
@@ -105,6 +105,16 @@ async def position_after(tx: Tx, workspace_id: str, event_id: str | None) -> Pos
 async def newest_position(tx: Tx, workspace_id: str) -> Position:
     """Where a stream starts that wants only what is new."""
     return await store.newest_position(tx, workspace_id) or BEGINNING
+
+
+async def position_at(tx: Tx, workspace_id: str, at_ms: int) -> Position:
+    """Where a stream starts that wants what happened from then on (Unix ms).
+
+    That is when the events' ids were made, which is a moment before their commit: who wants to miss nothing that he
+    cannot have seen goes back a little further.
+    """
+    first = await store.commit_since(tx, workspace_id, first_id_at(at_ms))
+    return await newest_position(tx, workspace_id) if first is None else (first, NIL_ID)
 
 
 async def events_after(tx: Tx, workspace_id: str, position: Position, limit: int) -> list[EventRow]:

@@ -41,6 +41,11 @@ _NEWEST = Statement(
     "SELECT commit_order, event_id FROM events WHERE workspace_id = :workspace_id"
     " AND commit_order < {commit_horizon} ORDER BY commit_order DESC, event_id DESC LIMIT 1"
 )
+# Ids rise with time but for what the clocks of two processes differ by: the first commit is among the first ids.
+_FIRST_SINCE = Statement(
+    "SELECT MIN(commit_order), {commit_horizon} FROM (SELECT commit_order FROM events"
+    " WHERE workspace_id = :workspace_id AND event_id >= :event_id ORDER BY event_id LIMIT 500) AS next_ones"
+)
 # The newest is kept: the numbers of SQLite's commits go on from it. The oldest are looked at in the order of
 # commits, which is the order of time but for moments: an index on the time would cost every write.
 _PRUNE = Statement(
@@ -80,6 +85,13 @@ async def event_position(tx: Tx, workspace_id: str, event_id: str) -> tuple[int,
 async def newest_position(tx: Tx, workspace_id: str) -> tuple[int, str] | None:
     row = await tx.first(_NEWEST, workspace_id=workspace_id)
     return (row[0], row[1]) if row else None
+
+
+async def commit_since(tx: Tx, workspace_id: str, event_id: str) -> int | None:
+    """The first commit that has, or may still get, an event with this id or a greater one; None: there is none."""
+    row = await tx.first(_FIRST_SINCE, workspace_id=workspace_id, event_id=event_id)
+    assert row is not None
+    return None if row[0] is None else min(row[0], row[1])
 
 
 async def prune_events(tx: Tx, workspace_id: str, kept_since: int, *, limit: int) -> int:

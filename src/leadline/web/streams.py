@@ -19,6 +19,7 @@ from leadline.operations.events import (
     events_after,
     newest_position,
     position_after,
+    position_at,
 )
 from leadline.store.database import Database, Signal
 from leadline.store.events import EventRow
@@ -54,6 +55,8 @@ class Subscription:
     last_event_id: str | None
     still_allowed: Callable[[], Awaitable[object]]
     sees: Callable[[EventRow], bool] = _everything
+    # Without a last event: from this moment on (Unix ms), None for what is new alone.
+    since_ms: int | None = None
 
 
 class EventStreams:
@@ -110,7 +113,10 @@ class EventStreams:
     async def _start(self, subscription: Subscription) -> Position:
         workspace_id, last = subscription.workspace_id, subscription.last_event_id
         if last is None:
-            return await self._database.read(lambda tx: newest_position(tx, workspace_id))
+            since_ms = subscription.since_ms
+            if since_ms is None:
+                return await self._database.read(lambda tx: newest_position(tx, workspace_id))
+            return await self._database.read(lambda tx: position_at(tx, workspace_id, since_ms))
         event_id = parse_id(last)
         if event_id is None:
             problem = Problem("Last-Event-ID", "is not the id of an event")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from leadline.clock import Clock
 from leadline.domain.errors import (
     Forbidden,
     LeadlineError,
@@ -58,10 +60,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("leadline.web")
 
 Headers = list[tuple[bytes, bytes]]
-Stream = Callable[[SignedIn, str, bytes | None, "Send"], Awaitable[None]]
+Stream = Callable[[SignedIn, str, bytes | None, int | None, "Send"], Awaitable[None]]
 
 VISITOR_SECONDS = 365 * 86_400
 LIVE_PATH = "/live"
+# No stream begins further back, whatever it is asked for.
+SINCE_MS_MAX = 300_000
 FRAGMENT_HEADER = b"leadline-fragment"
 _SECURITY_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
@@ -92,6 +96,8 @@ class _Request:
     # The secret that CSRF tokens are bound to: of the session, or of a visitor.
     secret: str
     new_visitor: bool
+    # Before anything was read for it (Unix ms): what happens from then on its page may not show.
+    came_at_ms: int
 
     @property
     def fragment(self) -> str | None:
@@ -102,6 +108,13 @@ class _Request:
     def is_scripted(self) -> bool:
         """Whether a script of ours asks, which shows refusals by itself."""
         return self.fragment is not None or b"application/json" in self.headers.get(b"accept", b"")
+
+
+def _since(text: str, now_ms: int) -> int | None:
+    """From when on a stream is to tell (Unix ms), as its page says it; None when it says nothing."""
+    if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
+        return None
+    return max(int(text), now_ms - SINCE_MS_MAX)
 
 
 class Console:
@@ -116,6 +129,7 @@ class Console:
         context: Context,
         public_url: str,
         stream: Stream,
+        clock: Clock,
     ) -> None:
         self._pages = pages
         self._routes = Routes(pages)
@@ -125,6 +139,7 @@ class Console:
         self._context = context
         self._public_url = public_url
         self._stream = stream
+        self._clock = clock
         self._assets = Assets()
         self._renderer = Renderer(self._assets)
         policy = policy_with(styles=self._assets.sources(".css"), scripts=self._assets.sources("start.js"))
@@ -177,7 +192,14 @@ class Console:
         visitor = cookies.get(names.visitor, "")
         new_visitor = not 20 <= len(visitor) <= 100
         return _Request(
-            scope, headers, cookies, names, visit, random_secret() if new_visitor else visitor, new_visitor
+            scope,
+            headers,
+            cookies,
+            names,
+            visit,
+            random_secret() if new_visitor else visitor,
+            new_visitor,
+            self._clock.now_ms(),
         )
 
     async def _answer(self, request: _Request, receive: Receive, send: Send) -> None:
@@ -284,13 +306,14 @@ class Console:
         if signed_in is None:
             raise Unauthorized("The session has ended; sign in again.")
         last = request.headers.get(b"last-event-id") or request.visit.query.text("after").encode() or None
+        since_ms = _since(request.visit.query.text("since"), request.came_at_ms)
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message["headers"], *self._security_headers]}
             await send(message)
 
-        await self._stream(signed_in, request.visit.session_text, last, send_guarded)
+        await self._stream(signed_in, request.visit.session_text, last, since_ms, send_guarded)
 
     async def _send_reply(self, request: _Request, reply: Reply, send: Send) -> None:
         match reply:
@@ -366,6 +389,7 @@ class Console:
             "navigation": entries,
             "current": current(entries, visit.path),
             "around": around,
+            "came_at_ms": request.came_at_ms,
             "flash": None,
         }
 

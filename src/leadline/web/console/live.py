@@ -25,8 +25,13 @@ class LiveStream:
         self._database = database
         self._streams = streams
 
-    async def serve(self, user: SignedIn, session_text: str, last: bytes | None, send: Send) -> None:
-        """One stream, until the page goes, the session ends or the server does."""
+    async def serve(
+        self, user: SignedIn, session_text: str, last: bytes | None, since_ms: int | None, send: Send
+    ) -> None:
+        """One stream, until the page goes, the session ends or the server does.
+
+        `since_ms` is when the page was made (Unix ms): what happened between it and its stream is told, too.
+        """
 
         async def still_allowed() -> None:
             await self._database.read(lambda tx: require_session(tx, session_text))
@@ -37,6 +42,7 @@ class LiveStream:
                 last_event_id=None if last is None else last.decode("latin-1").strip() or None,
                 still_allowed=still_allowed,
                 sees=lambda row: may_see(user, row),
+                since_ms=since_ms,
             ),
             send,
         )

@@ -1,7 +1,6 @@
 // Calls: keys, clocks, and a call that changes while somebody looks at it.
 import { onEvent, onReturn, refresh } from "./live.js";
 import { onKey } from "./keys.js";
-import { onceLive } from "./once-live.js";
 import "./rows.js";
 
 onKey("m", () => document.querySelector(".tabs a[href='/calls?missing=1']")?.click());
@@ -43,5 +42,4 @@ if (callId) {
     if (event.data.call_id === callId) parts.filter((part) => "deliveries" in part.dataset).forEach(again);
   });
   onReturn(allAgain);
-  onceLive(allAgain);
 }

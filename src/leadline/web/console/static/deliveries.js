@@ -1,11 +1,10 @@
 // Deliveries: the list that follows along, the drawer beside it, retry and cancel in place, replays that count.
-import { onEvent, onReturn, refresh } from "./live.js";
+import { changed, onEvent, onReturn, refresh } from "./live.js";
 import { onKey } from "./keys.js";
 import { getJson, post, Refused } from "./forms.js";
 import { ask, open } from "./dialogs.js";
 import { showTimes } from "./times.js";
 import { toast } from "./toasts.js";
-import { onceLive } from "./once-live.js";
 import "./local-times.js";
 import "./rows.js";
 
@@ -87,7 +86,6 @@ function updateSoon() {
 if (list && tail) {
   onEvent(["outcome.applied", "delivery.succeeded", "delivery.failed"], updateSoon);
   onReturn(updateSoon);
-  onceLive(updateSoon);
   list.addEventListener("click", (event) => {
     if (event.target.closest("[data-newer]") && held) placeAll(held);
   });
@@ -124,7 +122,7 @@ async function show(url) {
 }
 
 async function shownAgain() {
-  delete drawer.dataset.last;
+  changed(drawer);
   markOpen();
   if (!opened()) {
     drawer.replaceChildren();

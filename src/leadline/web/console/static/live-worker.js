@@ -1,10 +1,13 @@
 // The shared worker: one event stream for all tabs of this console. (A classic worker has no static import.)
 
 const ports = new Set();
+const RECENT_MAX = 500;
+// When the newest events were made (Unix ms), for a page that comes later than what it should have been told.
+let recent = [];
 let stop = null;
 let state = "away";
 
-async function start() {
+async function start(since) {
   if (stop) return;
   stop = () => {};
   const { follow } = await import("./stream.js");
@@ -14,8 +17,20 @@ async function start() {
       stop();
       stop = null;
     }
+    if (message.event) recent = [...recent.slice(1 - RECENT_MAX), madeAt(message.event.event_id)];
     for (const port of ports) port.postMessage(message);
-  });
+  }, since);
+}
+
+// An id begins with its time (UUIDv7).
+const madeAt = (id) => parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+
+function join(port, since) {
+  ports.add(port);
+  // What it may have missed by now, it asks for again; what comes it is told.
+  const missed = Boolean(stop) && recent.some((at) => at >= since);
+  port.postMessage({ state, returned: missed });
+  start(since);
 }
 
 function leave(port) {
@@ -27,15 +42,9 @@ function leave(port) {
 }
 
 self.onconnect = ({ ports: [port] }) => {
-  ports.add(port);
   port.onmessage = ({ data }) => {
     if (data === "bye") leave(port);
-    if (data === "hello") {
-      ports.add(port);
-      start();
-    }
+    else join(port, data.since);
   };
   port.start();
-  port.postMessage({ state });
-  start();
 };

@@ -2,7 +2,12 @@
 // What carries data-live="types" and data-fragment="block" is fetched again, as HTML, when such an event happens.
 
 const listeners = new Set();
+// What the server sent for each part, before scripts touched it.
+const asSent = new WeakMap();
+for (const part of document.querySelectorAll("[data-fragment]")) asSent.set(part, part.innerHTML.trim());
 const WAIT_MS = 120;
+// An event is made a moment before it can be seen: so much earlier than its page it may have been and yet not be on it.
+const MARGIN_MS = 2_000;
 
 // `handler(event)` for events of these types; an event has `event_id`, `type`, `at`, `data`. Returns a function that ends it.
 export function onEvent(types, handler) {
@@ -14,6 +19,11 @@ export function onEvent(types, handler) {
 // `handler()` after the connection was away: whatever happened meanwhile may have been missed.
 export function onReturn(handler) {
   return onEvent(["leadline.returned"], handler);
+}
+
+// What is on the screen in this part is not what the server sent last: it will be put in place whatever comes.
+export function changed(part) {
+  asSent.delete(part);
 }
 
 // Fetch a block of this page again and put it in place; what is focused within it stays focused (by its id).
@@ -39,8 +49,11 @@ export async function refresh(part) {
 }
 
 function place(part, html) {
-  if (part.dataset.last === html) return;
-  part.dataset.last = html;
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  // Who is in the middle of something is not disturbed for nothing.
+  if (asSent.get(part) === fresh.innerHTML.trim()) return;
+  asSent.set(part, fresh.innerHTML.trim());
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
   part.innerHTML = html;
   if (focused) document.getElementById(focused)?.focus();
@@ -64,7 +77,7 @@ function refreshSoon(part) {
 }
 
 function refreshParts(event) {
-  for (const part of document.querySelectorAll("[data-live]")) {
+  for (const part of document.querySelectorAll("[data-live][data-fragment]")) {
     const types = part.dataset.live.split(" ");
     if (event.type === "leadline.returned" || types.includes(event.type)) refreshSoon(part);
   }
@@ -77,13 +90,22 @@ export function setUpLive() {
     const worker = new SharedWorker(url, { name: "leadline-live" });
     worker.port.onmessage = ({ data }) => receive(data);
     worker.port.start();
+    worker.port.postMessage({ since: since() });
     // A worker cannot see that a tab has closed unless it is told.
     addEventListener("pagehide", () => worker.port.postMessage("bye"));
-    addEventListener("pageshow", (event) => { if (event.persisted) worker.port.postMessage("hello"); });
+    // Out of the browser's cache a page may be of any age.
+    addEventListener("pageshow", (event) => {
+      if (!event.persisted) return;
+      worker.port.postMessage({ since: since() });
+      tell({ type: "leadline.returned", data: {} });
+    });
   } else {
     shareByChannel();
   }
 }
+
+// From when on this page has to be told what happens.
+const since = () => Number(document.body.dataset.cameAt) - MARGIN_MS;
 
 function receive(message) {
   document.documentElement.dataset.live = message.state;
@@ -97,12 +119,14 @@ function receive(message) {
 async function shareByChannel() {
   const channel = new BroadcastChannel("leadline-live");
   channel.onmessage = ({ data }) => receive(data);
+  // What another tab was told before this one listened.
+  tell({ type: "leadline.returned", data: {} });
   if (!navigator.locks) return;
   const { follow } = await import("./stream.js");
   navigator.locks.request("leadline-live", () => new Promise(() => {
     follow((message) => {
       channel.postMessage(message);
       receive(message);
-    });
+    }, since());
   }));
 }

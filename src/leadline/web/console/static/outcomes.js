@@ -1,7 +1,7 @@
 // The columns of outcomes: put into another order by dragging a grip, by keyboard on it, or with the buttons.
 import { post } from "./forms.js";
 import { onKey } from "./keys.js";
-import { refresh } from "./live.js";
+import { changed, refresh } from "./live.js";
 import { toast } from "./toasts.js";
 
 const part = document.getElementById("outcomes");
@@ -92,7 +92,7 @@ async function save(list, said) {
   } finally {
     delete part.dataset.paused;
     // What is on the screen is not what was fetched last.
-    delete part.dataset.last;
+    changed(part);
     refresh(part);
   }
 }

@@ -10,8 +10,10 @@ function start() {
   }
 }
 
-// A tab in the background paints nothing.
-if (document.hidden) start();
-else requestAnimationFrame(() => setTimeout(start));
-// A window that is covered may paint late.
-setTimeout(start, 250);
+// Never before all of the page is there, which may be painted in parts: as modules in its head would wait.
+addEventListener("DOMContentLoaded", () => {
+  // A tab in the background paints nothing, and a window that is covered may paint late.
+  if (document.hidden) start();
+  else requestAnimationFrame(() => setTimeout(start));
+  setTimeout(start, 250);
+});

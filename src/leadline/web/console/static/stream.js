@@ -1,4 +1,5 @@
 // Follows /live with an EventSource, which goes on where it was after a break; tells `listener` what comes.
+// It begins with what happened since then (Unix ms, by the server's clock).
 
 const TYPES = [
   "call.started", "call.answered", "call.ended", "call.closed", "outcome.applied",
@@ -6,14 +7,14 @@ const TYPES = [
 ];
 const RETRY_MS = 3_000;
 
-export function follow(listener) {
+export function follow(listener, since) {
   let last = "";
   let wasAway = false;
   let source = null;
   let stopped = false;
 
   function connect() {
-    source = new EventSource(last ? `/live?after=${last}` : "/live");
+    source = new EventSource(last ? `/live?after=${last}` : `/live?since=${since}`);
     source.onopen = () => {
       listener({ state: "on", returned: wasAway });
       wasAway = false;

@@ -1,7 +1,6 @@
 // Webhooks: keys. Everything else is links, forms and parts that are fetched again.
 import { onKey } from "./keys.js";
 import { refresh } from "./live.js";
-import "./once-live.js";
 import "./rows.js";
 
 onKey("t", () => document.querySelector("form[action$='/test'] button")?.click());
