@@ -167,14 +167,17 @@ def test_an_unknown_page_is_a_page_for_browsers_and_json_for_programs(console_se
     assert visitor.get("/nowhere", Accept="*/*").json["error"] == "not_found"
 
 
+@pytest.mark.parametrize(
+    "query", ["", "?since=0", "?since=999999999999999", "?since=9999999999999999", "?since=-1"]
+)
 def test_the_event_stream_is_for_who_is_signed_in_and_guarded_like_a_page(
-    console_server: Server, visitors: dict[Role, Visitor]
+    query: str, console_server: Server, visitors: dict[Role, Visitor]
 ) -> None:
     assert Visitor(console_server.base_url).get("/live").status == 401
     agent = visitors[Role.AGENT]
     with connect(console_server.base_url) as wire:
         cookie = f"leadline_session={agent.cookies['leadline_session']}"
-        wire.sendall(f"GET /live HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
+        wire.sendall(f"GET /live{query} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
         with closing(http.client.HTTPResponse(wire)) as stream:
             stream.begin()
             assert stream.status == 200

@@ -114,7 +114,7 @@ def _since(text: str, now_ms: int) -> int | None:
     """From when on a stream is to tell (Unix ms), as its page says it; None when it says nothing."""
     if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
         return None
-    return max(int(text), now_ms - SINCE_MS_MAX)
+    return min(now_ms, max(int(text), now_ms - SINCE_MS_MAX))
 
 
 class Console:
