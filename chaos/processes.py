@@ -18,6 +18,7 @@ from chaos.victim import KILLS_FILE, Kill, NameOrders, Orders, sender_name
 
 RESTART_PAUSE_SECONDS = 0.2
 STOP_SECONDS_MAX = 20.0
+FAILED_START = "a start that failed"
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -42,7 +43,7 @@ class Victim:
         self.base_url: str | None = None
         self.life = 0
         self.kills: list[Kill] = []
-        self.failed_starts = 0
+        self.failed_starts: list[Kill] = []
         self.complaints: list[str] = []
         self._points = list(kill_points)
         self._common = common
@@ -145,7 +146,9 @@ class Victim:
         if status == -signal.SIGKILL:
             return  # by its point, which it noted itself, or by us
         if not was_ready:
-            self.failed_starts += 1  # the database was away, say: whoever keeps it running tries again
+            # The database was away, say: whoever keeps it running tries again. It may have begun to send by then, and
+            # could not write down what became of it (the disk was full): to the audit that is a death like others.
+            self.failed_starts.append(Kill(sender_name(self.name, self.life), FAILED_START, time.time()))
             return
         self.complaints.append(f"{self.name} ended with status {status} ({self._cause or 'by itself'})")
 

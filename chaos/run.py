@@ -224,11 +224,13 @@ async def _report(
     settle_seconds: float,
 ) -> Report:
     kills = kills_of(victims, scene.directory)
+    failed_starts = [death for victim in victims for death in victim.failed_starts]
     async with opened(Settings(database_url=scene.database_url), migrated=False) as database:
         applied, deliveries, failures, drifted = await database.read(_look)
     evidence = Evidence(
-        ledger, applied, deliveries, receivers.receipts, kills, drifted, receivers.trapped, receivers.followed
-    )
+        ledger, applied, deliveries, receivers.receipts, [*kills, *failed_starts], drifted,
+        receivers.trapped, receivers.followed,
+    )  # fmt: skip
     kinds = {receivers.url(kind): kind for kind in KINDS}
     return Report(
         plan=scene.plan,
@@ -239,7 +241,7 @@ async def _report(
         injected=_injected({kinds[url]: count for url, count in failures.items()}, receivers.rudenesses),
         attempts=sum(delivery.attempt_count for delivery in deliveries),
         lives=sum(victim.life for victim in victims),
-        failed_starts=sum(victim.failed_starts for victim in victims),
+        failed_starts=len(failed_starts),
         settle_seconds=settle_seconds,
         disk_is_real=scene.disk.is_real,
     )

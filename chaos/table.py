@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from chaos.plan import FAULTS, Fault, Point
+from chaos.processes import FAILED_START
 from chaos.receivers import KINDS
 from chaos.run import Report
 
@@ -66,6 +67,7 @@ def _process_rows(report: Report) -> Iterator[Cells]:
     for fault in FAULTS[report.plan.engine]:
         times = deaths[fault] if fault is Fault.KILL else report.faults[fault]
         yield _process_row(fault, times, report.verdict.explained_by[fault])
+    yield _process_row(FAILED_START, report.failed_starts, report.verdict.explained_by[FAILED_START])
 
 
 def _process_row(name: str, times: int, explained: int) -> Cells:

@@ -137,9 +137,9 @@ def test_a_call_is_played_by_commands(leadline: Call, own_desk: Desk) -> None:
     assert "left Warm" in history
     told = leadline("event", "list", "--all", "--json")["events"]
     assert "call.closed" in [event["type"] for event in told]
-    assert [
-        e["type"] for e in leadline("event", "list", "--after", told[-2]["event_id"], "--json")["events"]
-    ] == [told[-1]["type"]]
+    # The webhook's attempt may come to its end meanwhile and tell of it, too.
+    after = leadline("event", "list", "--after", told[-2]["event_id"], "--json")["events"]
+    assert after[0] == told[-1]
 
 
 def test_contacts_lists_and_their_changes(leadline: Call) -> None:
