@@ -22,24 +22,13 @@ document.addEventListener("fragment", (event) => showClocks(event.target));
 const parts = [...document.querySelectorAll("[data-of-call]")];
 const callId = parts[0]?.dataset.ofCall;
 
-// What somebody types into stays what he typed.
-function again(part) {
-  const typed = [...part.querySelectorAll("select, textarea")].map((field) => [field.id, field.name, field.value]);
-  return refresh(part).then(() => {
-    for (const [id, name, value] of typed) {
-      const field = id ? document.getElementById(id) : part.querySelector(`[name="${name}"]`);
-      if (field) field.value = value;
-    }
-  });
-}
-
 if (callId) {
-  const allAgain = () => parts.forEach(again);
+  const allAgain = () => parts.forEach((part) => refresh(part));
   onEvent(["call.answered", "call.ended", "call.closed", "outcome.applied"], (event) => {
     if (event.data.call_id === callId) allAgain();
   });
   onEvent(["delivery.succeeded", "delivery.failed"], (event) => {
-    if (event.data.call_id === callId) parts.filter((part) => "deliveries" in part.dataset).forEach(again);
+    if (event.data.call_id === callId) parts.filter((part) => "deliveries" in part.dataset).forEach((part) => refresh(part));
   });
   onReturn(allAgain);
 }

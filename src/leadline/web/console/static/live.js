@@ -55,7 +55,14 @@ function place(part, html) {
   if (asSent.get(part) === fresh.innerHTML.trim()) return;
   asSent.set(part, fresh.innerHTML.trim());
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+  // As it is at this moment: somebody may have gone on while it was fetched.
+  const typed = part.dataset.ofCall ? [...part.querySelectorAll("select, textarea")].map((field) => [field.id, field.name, field.value]) : [];
   part.innerHTML = html;
+  // What somebody types into stays what he typed.
+  for (const [id, name, value] of typed) {
+    const field = id ? document.getElementById(id) : part.querySelector(`[name="${name}"]`);
+    if (field) field.value = value;
+  }
   if (focused) document.getElementById(focused)?.focus();
   part.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
 }
