@@ -45,8 +45,8 @@ CLAIMS_AT_ONCE = 4
 STOP_CLAIMING_SECONDS = 5.0
 # How long until an endpoint is looked at again that another worker was claiming for.
 PASSED_OVER_SECONDS = 0.02
-# Where everything is paused, or has no room, each commit would have us look in vain: a tenth of what an apply costs.
-# After a few such looks in a row the next wait for each other: 4, 8, then 16 ms.
+# Where everything is paused, or has no room, each commit would have us look in vain. After a few such looks in a row
+# the next wait for each other: 4, 8, then 16 ms.
 VAIN_LOOKS_FREE = 3
 VAIN_SECONDS_MIN, VAIN_SECONDS_MAX = 0.004, 0.016
 # What took its time is recorded a tenth of that later, together with others: each delivery of a slow receiver
