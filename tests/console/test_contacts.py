@@ -134,6 +134,7 @@ def test_an_edit_leaves_what_it_did_not_touch(desk: Desk, supervisor: Visitor) -
 def test_a_contact_joins_and_leaves_lists_and_history_tells_all(seen: Watched, desk: Desk) -> None:
     warm = desk.smart_list("Warm")["smart_list_id"]
     follow = desk.smart_list("Follow up")["smart_list_id"]
+    desk.smart_list("Later")
     interested = desk.action(destination_type="smart_list", destination_id=follow)["outcome_id"]
     sale = desk.disposition(outcome_name="Sale")["outcome_id"]
     dana = person(desk)
@@ -145,9 +146,12 @@ def test_a_contact_joins_and_leaves_lists_and_history_tells_all(seen: Watched, d
     page.wait_for_selector("html[data-live=on]", state="attached")
     call = desk.call(contact_id=dana, agent_id="ada")["call_id"]
     expect(page.locator(".event").first).to_contain_text("On the line")
+    page.get_by_label("Smart List to join").select_option(label="Later")
     desk.applied(call, interested, note="Wants\nthe blue one.")
     expect(page.locator(".event-note")).to_have_text("Wants\nthe blue one.")
     expect(page.locator(".on-lists li")).to_have_count(2)
+    # The lists came anew; what was chosen among them is still chosen.
+    expect(page.get_by_label("Smart List to join").locator("option:checked")).to_have_text("Later")
     desk.end(call)
     desk.applied(call, sale)
     expect(page.locator(".event").first).to_contain_text("Finished as Sale")

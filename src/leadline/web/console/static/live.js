@@ -48,6 +48,23 @@ export async function refresh(part) {
   }
 }
 
+// What somebody entered and no server has had yet stays: each field that is not as it was sent.
+function enteredIn(part) {
+  return [...part.querySelectorAll("input:not([type=file]), select, textarea")].filter(isEntered).map((field) => {
+    const ofMany = ["radio", "checkbox"].includes(field.type) ? `[value="${CSS.escape(field.value)}"]` : "";
+    const path = field.id ? `#${CSS.escape(field.id)}` : `[name="${CSS.escape(field.name)}"]${ofMany}`;
+    return { path, value: field.value, checked: field.checked };
+  });
+}
+
+function isEntered(field) {
+  if (field.localName === "select") {
+    const sent = [...field.options].find((option) => option.defaultSelected) ?? field.options[0];
+    return field.value !== (sent?.value ?? "");
+  }
+  return field.value !== field.defaultValue || Boolean(field.checked) !== Boolean(field.defaultChecked);
+}
+
 function place(part, html) {
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
@@ -56,12 +73,14 @@ function place(part, html) {
   asSent.set(part, fresh.innerHTML.trim());
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
   // As it is at this moment: somebody may have gone on while it was fetched.
-  const typed = part.dataset.ofCall ? [...part.querySelectorAll("select, textarea")].map((field) => [field.id, field.name, field.value]) : [];
+  const entered = enteredIn(part);
   part.innerHTML = html;
-  // What somebody types into stays what he typed.
-  for (const [id, name, value] of typed) {
-    const field = id ? document.getElementById(id) : part.querySelector(`[name="${name}"]`);
-    if (field) field.value = value;
+  for (const { path, value, checked } of entered) {
+    const field = part.querySelector(path);
+    // What was chosen may not be there to choose any more.
+    if (!field || (field.options && ![...field.options].some((option) => option.value === value))) continue;
+    field.value = value;
+    field.checked = checked;
   }
   if (focused) document.getElementById(focused)?.focus();
   part.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));

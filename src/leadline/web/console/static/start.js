@@ -14,6 +14,6 @@ function start() {
 addEventListener("DOMContentLoaded", () => {
   // A tab in the background paints nothing, and a window that is covered may paint late.
   if (document.hidden) start();
-  else requestAnimationFrame(() => setTimeout(start));
+  else new PerformanceObserver(start).observe({ type: "paint", buffered: true });
   setTimeout(start, 250);
 });
