@@ -384,7 +384,7 @@ class Life(RuleBasedStateMachine):
 
     def renew_held(self, held: Held) -> None:
         delivery_ids = [held.delivery.delivery_id]
-        self.write(lambda tx: renew_leases(tx, self.workspace_id, delivery_ids, held.lease_id, LEASE_MS))
+        self.write(lambda tx: renew_leases(tx, self.workspace_id, {held.lease_id: delivery_ids}, LEASE_MS))
 
     # Replays
 

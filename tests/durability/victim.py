@@ -85,7 +85,9 @@ def weaken(synchronous: str) -> None:
 
 def main(directory: str, scene: str, role: str, synchronous: str = "FULL") -> None:
     # Small, so that a short run moves the log into the database a few times.
-    sqlite.CHECKPOINT_FRAMES = int(os.environ.get("VICTIM_CHECKPOINT_FRAMES", "2000"))
+    sqlite.CHECKPOINT_FRAMES = sqlite.CHECKPOINT_FRAMES_IDLE = int(
+        os.environ.get("VICTIM_CHECKPOINT_FRAMES", "2000")
+    )
     if synchronous != "FULL":
         weaken(synchronous)
     victim = Victim(Path(directory), Scene.read(Path(scene)))

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -97,6 +97,7 @@ _Batch = list[tuple[Attempted, asyncio.Future[None]]]
 @dataclass(slots=True)
 class _Flight:
     leased: Leased
+    held_since: float
     task: asyncio.Task[None] | None = None
 
 
@@ -283,7 +284,7 @@ class Worker:
         for row in claim.deliveries:
             timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
             leased = Leased(workspace_id, lease_id, row, timeout)
-            flight = _Flight(leased)
+            flight = _Flight(leased, asyncio.get_running_loop().time())
             # By lease as well: after a takeover the same delivery may be on its way twice in one process.
             key = f"{row.delivery_id}/{lease_id}"
             self._flights[key] = flight
@@ -396,14 +397,18 @@ class Worker:
         self._look_at(workspace_id)
 
     async def _renew_leases(self) -> None:
-        """Hold on to what is sent but cannot be recorded, while the database was away, say."""
+        """Hold on to what takes long, or is sent but cannot be recorded while the database is away, say."""
         await asyncio.sleep(RENEW_SECONDS)
-        held: dict[tuple[str, str], list[str]] = {}
+        old = asyncio.get_running_loop().time() - RENEW_SECONDS
+        held: dict[str, dict[str, list[str]]] = {}
         for flight in self._flights.values():
-            leased = flight.leased
-            held.setdefault((leased.workspace_id, leased.lease_id), []).append(leased.row.delivery_id)
-        for (workspace_id, lease_id), delivery_ids in held.items():
-            await self._database.write(partial(_renew, workspace_id, delivery_ids, lease_id))
+            if flight.held_since <= old:
+                leased = flight.leased
+                leases = held.setdefault(leased.workspace_id, {})
+                leases.setdefault(leased.lease_id, []).append(leased.row.delivery_id)
+        for workspace_id, leases in held.items():
+            # Like a claim it waits for no disk.
+            await self._database.write(partial(_renew, workspace_id, leases), durable=False)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -422,8 +427,8 @@ async def _record(
     return await record_attempts(tx, workspace_id, attempts, waits_seconds)
 
 
-async def _renew(workspace_id: str, delivery_ids: Sequence[str], lease_id: str, tx: Tx) -> None:
-    await renew_leases(tx, workspace_id, delivery_ids, lease_id, LEASE_SECONDS * 1000)
+async def _renew(workspace_id: str, held: Mapping[str, Sequence[str]], tx: Tx) -> None:
+    await renew_leases(tx, workspace_id, held, LEASE_SECONDS * 1000)
 
 
 async def _release(workspace_id: str, delivery_id: str, lease_id: str, tx: Tx) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from leadline.store import deliveries as store
 from leadline.store.database import Signal, Tx
 
 
-async def renew_leases(
-    tx: Tx, workspace_id: str, delivery_ids: Sequence[str], lease_id: str, lease_ms: int
-) -> None:
-    """Hold on to deliveries whose results could not be written down yet."""
-    await store.renew_leases(tx, workspace_id, delivery_ids, lease_id, lease_ms)
+async def renew_leases(tx: Tx, workspace_id: str, held: Mapping[str, Sequence[str]], lease_ms: int) -> None:
+    """Hold on to deliveries that are still on their way, or cannot be written down yet; `held` has them by lease."""
+    for lease_id, delivery_ids in held.items():
+        await store.renew_leases(tx, workspace_id, delivery_ids, lease_id, lease_ms)
 
 
 async def give_back(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:

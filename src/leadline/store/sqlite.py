@@ -37,8 +37,9 @@ QUEUE_MAX = 4096
 BATCH_MAX = 256
 LONG_READS_MAX = 4
 BUSY_TIMEOUT_MS = 5000
-# About 8 MB of write-ahead log; then its pages move into the database file.
-CHECKPOINT_FRAMES = 2000
+# How long the write-ahead log gets before its pages move into the database file, which nobody can write meanwhile:
+# about 8 MB (some 5 ms) while others wait, and when nobody does 1 MB (below 1 ms).
+CHECKPOINT_FRAMES, CHECKPOINT_FRAMES_IDLE = 2000, 250
 _NOTHING_WRITTEN_IS_TRUSTED = (
     "The disk failed to keep a commit. Restart Leadline, so that it reads what is there."
 )
@@ -280,6 +281,7 @@ class SqliteDatabase:
                 self._give_up(batch, broken)
                 signals.clear()
             batch[0].loop.call_soon_threadsafe(self._settle, batch, signals)
+            self._shorten_log(batch[0].loop)
 
     def _next_batch(self) -> list[_Job]:
         with self._wake:
@@ -299,7 +301,18 @@ class SqliteDatabase:
             # One whose caller has gone may still be run: he cannot know, and a retry finds the answer.
             self._run(connection, jobs, signals)
         connection.execute("COMMIT")
-        _checkpoint(connection)
+
+    def _shorten_log(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Who was written is not kept waiting for it, nor who waits now as long as the log is not too long."""
+        if self._failed is not None:
+            return
+        frames_max = CHECKPOINT_FRAMES if self._jobs else CHECKPOINT_FRAMES_IDLE
+        try:
+            _checkpoint(self._write_connection, frames_max)
+        except BaseException as broken:  # noqa: BLE001 - nothing may be acknowledged after it
+            log.error("the write-ahead log could not be moved into the database: %s", broken, exc_info=broken)
+            self._fail()
+            loop.call_soon_threadsafe(self._settle, [], set())
 
     def _sync_at_commit(self, wanted: bool) -> None:
         """With FULL a commit is on disk when it returns; with NORMAL it is on disk with the next that is."""
@@ -363,12 +376,19 @@ class SqliteDatabase:
         except driver.Error:
             failed = True
         if failed:
-            with self._wake:
-                self._failed = _NOTHING_WRITTEN_IS_TRUSTED
+            self._fail()
+
+    def _fail(self) -> None:
+        with self._wake:
+            self._failed = _NOTHING_WRITTEN_IS_TRUSTED
 
     def _settle(self, batch: list[_Job], signals: set[tuple[Signal, str]]) -> None:
-        if self._failed is not None and self._on_failure is not None:
-            self._on_failure(self._failed)
+        if self._failed is not None:
+            if self._on_failure is not None:
+                self._on_failure(self._failed)
+            for job in batch:
+                # What was written a moment before the disk failed is there, but nobody is told so any more.
+                job.error = job.error or Unavailable(self._failed)
         for job in batch:
             job.settle()
         self._listeners.tell(signals)
@@ -410,13 +430,13 @@ def _sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def _checkpoint(connection: Any) -> None:
-    """Move a long write-ahead log into the database file.
+def _checkpoint(connection: Any, frames_max: int) -> None:
+    """Move a write-ahead log that is as long as that into the database file.
 
     SQLite would do it by itself after a commit, but then tells nobody when the disk fails it.
     """
     _, frames, _ = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-    if frames < CHECKPOINT_FRAMES:
+    if frames < frames_max:
         return
     try:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
