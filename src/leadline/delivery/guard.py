@@ -13,10 +13,11 @@ import contextlib
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from leadline.clock import monotonic_seconds
 from leadline.domain.addresses import Address, AddressPolicy, unmapped
@@ -59,8 +60,7 @@ class TlsError(Exception):
     """TCP is connected but TLS is not: a certificate that does not fit, or no TLS at all."""
 
 
-@dataclass(slots=True)
-class Phases:
+class Phases(msgspec.Struct, gc=False):
     """How far one attempt has come, and how long it took; None for what did not happen."""
 
     dns_seconds: float | None = None
@@ -70,14 +70,13 @@ class Phases:
     reused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedRoute:
+class CheckedRoute(msgspec.Struct, frozen=True):
     """Where one attempt may connect. Only `Guard.check` makes one, after judging every address."""
 
     target: Target
     addresses: tuple[Address, ...]
     connect_timeout_seconds: float
-    phases: Phases = field(default_factory=Phases)
+    phases: Phases = msgspec.field(default_factory=Phases)
 
     @property
     def address_infos(self) -> list[tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]]:

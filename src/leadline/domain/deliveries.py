@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from leadline.domain.schedule import next_wait_ms
 
@@ -28,8 +29,7 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What an attempt makes of its delivery.
 
     `wait_ms` is how long until the next attempt. None: there is none to wait for, because the delivery has

@@ -7,7 +7,6 @@ success at an endpoint that is well writes nothing to the endpoint itself: claim
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -23,8 +22,7 @@ from leadline.store.endpoints import HOUR_MS, HealthRow, HourRow
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
+class Attempted(msgspec.Struct, frozen=True, gc=False):
     """What became of one attempt, for the record. Times in Unix ms, durations in ms."""
 
     workspace_id: str
@@ -59,8 +57,7 @@ class Attempted:
         return f"{self.error} {self.status}" if self.error == "http_status" else self.error
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
+class _Judged(msgspec.Struct, frozen=True, gc=False):
     """An attempt, its delivery, and the verdict on it; None when somebody else answers for the delivery now."""
 
     attempted: Attempted

@@ -309,7 +309,7 @@ class SqliteDatabase:
         frames_max = CHECKPOINT_FRAMES if self._jobs else CHECKPOINT_FRAMES_IDLE
         try:
             _checkpoint(self._write_connection, frames_max)
-        except BaseException as broken:  # noqa: BLE001 - nothing may be acknowledged after it
+        except BaseException as broken:  # nothing may be acknowledged after it
             log.error("the write-ahead log could not be moved into the database: %s", broken, exc_info=broken)
             self._fail()
             loop.call_soon_threadsafe(self._settle, [], set())

@@ -19,6 +19,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._known_results: dict[str | None, Counter] = {}
         # Processor, memory, open files and start of this process; on Linux only, elsewhere it tells nothing.
         ProcessCollector(registry=self.registry)
         info = Gauge("leadline_info", "Which version this is; always 1.", ["version"], registry=self.registry)
@@ -76,7 +77,10 @@ class Metrics:
 
     def attempt(self, error: str | None) -> None:
         """Count one webhook attempt; `error` is its class, None a success."""
-        self._attempts.labels(error or "succeeded").inc()
+        known = self._known_results.get(error)
+        if known is None:
+            known = self._known_results[error] = self._attempts.labels(error or "succeeded")
+        known.inc()
 
     def backlogs(self, backlogs: Sequence[tuple[str, int, int]], now_ms: int) -> None:
         """What waits: (workspace_id, pending, first due in Unix ms). The longest of them, so that it stays bounded."""
