@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
 import msgspec
 
 from chaos.caller import Caller
@@ -32,6 +33,8 @@ from leadline.ids import new_id
 from leadline.settings import Settings
 from leadline.store.database import Tx
 from leadline.store.deliveries import DeliveryRow, insert_deliveries
+from leadline.store.engines import Engine
+from leadline.store.migrating import engine_of
 from leadline.wiring import opened
 from postgres import start_postgres
 
@@ -190,8 +193,21 @@ async def _fill(scenario: str, arm: Arm, slow_port: int) -> None:
         for _ in range(BACKLOG // _CHUNK):
             rows = [_delivery(desk.subaccount_id, *next(every), now_ms) for _ in range(_CHUNK)]
             await database.write(_inserting(rows))
+    await _settle(arm.server.database_url)
     await asyncio.to_thread(arm.server.start)
     arm.desk = arm.desk.on(arm.server)
+
+
+async def _settle(database_url: str) -> None:
+    """Have PostgreSQL do now what it would do by itself in the next minutes: they wait here, they did not just come."""
+    if engine_of(database_url) is not Engine.POSTGRESQL:
+        return
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("VACUUM (ANALYZE) deliveries")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
 
 
 def _inserting(rows: Sequence[DeliveryRow]) -> Callable[[Tx], Awaitable[None]]:
