@@ -259,12 +259,24 @@ _LONG_AGO = 1_780_000_000_000
 
 
 @contextlib.contextmanager
-def stage(plan: Plan, made: Databases, name: str, *, counted: bool = False) -> Iterator[Stage]:
-    """Everything at its place: the sink with the generator, the server on its own core."""
+def stage(
+    plan: Plan,
+    made: Databases,
+    name: str,
+    *,
+    counted: bool = False,
+    prepare: Callable[[Scene], None] | None = None,
+) -> Iterator[Stage]:
+    """Everything at its place: the sink with the generator, the server on its own core.
+
+    `prepare` is done before the server has the database: whoever fills it holds its lock for seconds.
+    """
     port = servers.free_port()
     receipts_file = made.directory / f"{name}.receipts"
     receipts = Receipts(receipts_file)
     scene = make_scene(made.create(name), f"http://127.0.0.1:{port}/hook", paused=True)
+    if prepare is not None:
+        prepare(scene)
     counter = made.statement_counter(scene.database_url, name) if counted else None
     sinking = servers.serving(
         "sink",

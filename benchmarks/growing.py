@@ -21,6 +21,7 @@ from benchmarks.load import LoadFailed, Window, request, run_load
 from benchmarks.measuring import Key, Measure, Plan, Windows, in_turn
 from benchmarks.neighbours import add_neighbours
 from benchmarks.report import Figure, Part, ratio
+from benchmarks.scene import Scene
 
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000, 10_000_000), (100, 1_000)
 WORKSPACES, QUICK_WORKSPACES = (1, 100, 10_000), (1, 20)
@@ -64,12 +65,9 @@ def _measure_rows(plan: Plan, made: Databases) -> Part:
             if refusal is not None:
                 notes.append(f"{size:,} applied outcomes were left out: {refusal}.")
                 continue
-            on = stack.enter_context(stage(plan, made, f"rows{size}"))
             began = time.monotonic()
-            past = past_of(on.scene, size)
-            fill(on.scene, past, size, lambda done: plan.tell(f"filling {made.engine}: {done:,} applied"))
+            by_size[size] = stack.enter_context(_with_past(plan, made, size))
             filled, spent_seconds = filled + size, spent_seconds + time.monotonic() - began
-            by_size[size] = _grown(on, contact_ids(past, on.scene, size, CONTACTS_ASKED))
         windows = _in_turn_by_case(plan, by_size, _rows_named, title=f"grow on {made.engine}, rows")
     return Part(
         name=f"Grow on {made.engine}: rows",
@@ -81,6 +79,20 @@ def _measure_rows(plan: Plan, made: Databases) -> Part:
             "Each applied outcome has its call, delivery, attempt, event and stored answer with it.",
         ],
     )
+
+
+@contextlib.contextmanager
+def _with_past(plan: Plan, made: Databases, size: int) -> Iterator[Mapping[str, Measure]]:
+    """A server on a database with a past of so many applied outcomes, and what is measured there."""
+    contacts: list[str] = []
+
+    def prepare(scene: Scene) -> None:
+        past = past_of(scene, size)
+        fill(scene, past, size, lambda done: plan.tell(f"filling {made.engine}: {done:,} applied"))
+        contacts.extend(contact_ids(past, scene, size, CONTACTS_ASKED))
+
+    with stage(plan, made, f"rows{size}", prepare=prepare) as on:
+        yield _grown(on, contacts)
 
 
 def _command(plan: Plan, made: Databases, more: str = "") -> str:

@@ -60,9 +60,13 @@ def serving(
             yield Server(name, process.pid, port)
             if process.poll() is not None:
                 raise ServerFailed(f"{name} ended with {process.returncode}")
-        except ServerFailed as failed:
+        except Exception as failed:
+            if process.poll() is None and not isinstance(failed, ServerFailed):
+                raise
+            # Whoever was refused a connection is told why.
             log.seek(0)
-            raise ServerFailed(f"{failed}\n{log.read()[-4000:].decode(errors='replace')}") from None
+            said = log.read()[-4000:].decode(errors="replace")
+            raise ServerFailed(f"{failed}\n{name} ended with {process.returncode}\n{said}") from failed
         finally:
             _end(process)
 
