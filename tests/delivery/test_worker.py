@@ -423,6 +423,25 @@ async def test_the_deliveries_of_a_dead_worker_are_taken_over_when_its_lease_is_
     assert {each.attempt_count for each in await site.deliveries()} == {2}
 
 
+async def test_a_lease_is_held_for_as_long_as_its_attempt_takes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 2)
+    monkeypatch.setattr(worker_module, "RENEW_SECONDS", 0.3)
+    await site.fill(3)
+    gate = site.hall.shut_gate()
+    observer = Takeovers()
+    worker = await site.work(observer=observer)
+    await until_present(site.hall, 3)
+    began, loop = asyncio.get_running_loop().time(), asyncio.get_running_loop()
+    while loop.time() < began + 1.5 * worker_module.LEASE_SECONDS:
+        await until_polled(worker)
+    gate.set()
+    await site.until_succeeded(3)
+    assert observer.count == 0
+    assert len(site.hall.requests) == 3
+
+
 async def die(worker: Worker) -> None:
     """Like SIGKILL: nothing is recorded and nothing is given back."""
     worker._forget_listener()
