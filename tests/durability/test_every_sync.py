@@ -38,15 +38,13 @@ def stage(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return set_up(tmp_path_factory.mktemp("stage") / "data", 1, receiver.url)
 
 
-def deaths(
-    run_victim: Victims, scene: Scene, files: Mapping[str, bytes], syncs: int
-) -> Iterator[tuple[int, Run]]:
+def deaths(run_victim: Victims, scene: Scene, files: Mapping[str, bytes], syncs: int) -> Iterator[Run]:
     """One victim for each sync, killed before it takes effect, and one killed after."""
     moments = [(number, when) for number in range(1, syncs + 1) for when in ("BEFORE", "AFTER")]
 
-    def die(moment: tuple[int, str]) -> tuple[int, Run]:
+    def die(moment: tuple[int, str]) -> Run:
         number, when = moment
-        return number, run_victim(scene, files, "deliver", **{f"POWERCUT_KILL_{when}": str(number)})
+        return run_victim(scene, files, "deliver", **{f"POWERCUT_KILL_{when}": str(number)})
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(die, moments)
@@ -64,11 +62,11 @@ def test_a_process_that_dies_at_any_sync_keeps_its_promises(
     assert "delivered" in disk_after(files, whole.events).acknowledged
     assert whole.syncs >= SYNCS_MIN
     killed = 0
-    for number, run in deaths(run_victim, scene, files, whole.syncs):
+    for turn, run in enumerate(deaths(run_victim, scene, files, whole.syncs)):
         assert run.status in {KILLED, 0}, run.output
         killed += run.status == KILLED
         disk = disk_after(files, run.events)
-        cut = tmp_path / f"cut-{number}-{killed}"
+        cut = tmp_path / f"cut-{turn}"
         write_files(cut, disk.after_cut())
         for directory in (run.directory, cut):
             assert_goes_on(directory, scene, disk, receiver)
