@@ -29,6 +29,8 @@ REPLAY_PAUSE_SECONDS = 0.05
 REPLAY_LOOK_SECONDS = 0.5
 IMPORT_PAUSE_SECONDS = 0.02
 IMPORT_LOOK_SECONDS = 0.25
+# After a step that failed in a way that nobody foresaw.
+JOB_FAILED_SECONDS = 5.0
 
 TakeUsed = Callable[[], list[tuple[str, str, int]]]
 
@@ -52,6 +54,8 @@ class Background:
         self._tell_drift = tell_drift
         self._take_used = take_used
         self._tasks: list[asyncio.Task[None]] = []
+        # Jobs that failed in a way nobody foresaw, and until when they are left alone.
+        self._passed_over: dict[str, float] = {}
 
     def start(self) -> None:
         steps = {
@@ -95,7 +99,7 @@ class Background:
     async def _replay(self) -> None:
         """A page of each replay in turn, with a pause that leaves the database to everybody else."""
         for workspace_id, replay_id in await self._database.read(running_replays):
-            await self._database.write(functools.partial(_step_replay, workspace_id, replay_id))
+            await self._step("replay", replay_id, functools.partial(_step_replay, workspace_id, replay_id))
             await asyncio.sleep(REPLAY_PAUSE_SECONDS)
         if not await self._database.read(running_replays):
             await asyncio.sleep(REPLAY_LOOK_SECONDS)
@@ -104,10 +108,24 @@ class Background:
         """A step of each import in turn, as with replays."""
         running = await self._database.read(running_imports)
         for workspace_id, import_id in running:
-            await self._database.write(functools.partial(_step_import, workspace_id, import_id))
+            await self._step("import", import_id, functools.partial(_step_import, workspace_id, import_id))
             await asyncio.sleep(IMPORT_PAUSE_SECONDS)
         if not running:
             await asyncio.sleep(IMPORT_LOOK_SECONDS)
+
+    async def _step(self, noun: str, job_id: str, work: Callable[[Tx], Awaitable[object]]) -> None:
+        """A step of one job. One that cannot go on holds up no other, of whatever workspace."""
+        if monotonic_seconds() < self._passed_over.get(job_id, 0.0):
+            return
+        try:
+            await self._database.write(work)
+        except LeadlineError:
+            raise
+        except Exception:
+            log.exception("the %s %s cannot go on", noun, job_id)
+            self._passed_over[job_id] = monotonic_seconds() + JOB_FAILED_SECONDS
+        else:
+            self._passed_over.pop(job_id, None)
 
     async def _maintain(self) -> None:
         for workspace_id in await self._database.read(maintenance.workspace_ids):
@@ -115,7 +133,11 @@ class Background:
             while more:
                 more = await self._database.write(functools.partial(self._prune, workspace_id))
                 await asyncio.sleep(0.05)  # small steps, so that nobody waits for them
-        self._tell_drift(await self._database.read(maintenance.drift, long=True))
+        try:
+            self._tell_drift(await self._database.read(maintenance.drift, long=True))
+        except LeadlineError as away:
+            # It counts two whole tables. Where that takes too long it is not tried again at once.
+            log.warning("the drift could not be counted: %s", away.message)
         await asyncio.sleep(MAINTENANCE_SECONDS)
 
     async def _count_ahead(self) -> None:

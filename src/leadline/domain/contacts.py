@@ -21,6 +21,8 @@ from leadline.domain.text import name_problem
 
 # Larger whole numbers do not survive a JavaScript or SQLite reader unchanged.
 _SAFE_INTEGER_MAX = 2**53 - 1
+# A plus and fifteen digits (ITU-T E.164).
+E164_CHARACTERS_MAX = 16
 
 Attributes = Mapping[str, str | int | float | bool]
 
@@ -37,7 +39,9 @@ def normalised_number(text: str, region: str) -> str | None:
     # An extension has no place in E.164 and would be dropped without a word.
     if number.extension or not phonenumbers.is_possible_number(number):
         return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    found = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    # Of some countries the library believes in numbers that are longer than any may be.
+    return found if len(found) <= E164_CHARACTERS_MAX else None
 
 
 @lru_cache(maxsize=4096)

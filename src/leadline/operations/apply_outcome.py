@@ -25,7 +25,7 @@ from leadline.operations.views import applied_view, call_view
 from leadline.store import calls as store
 from leadline.store import outcomes, smart_lists, workspaces
 from leadline.store.calls import AppliedRow, CallRow
-from leadline.store.database import Tx
+from leadline.store.database import Conflict, Tx
 from leadline.store.outcomes import OutcomeRow, destination_of
 from leadline.store.smart_lists import LeavingRow, MembershipRow, MoveRow
 from leadline.store.workspaces import WorkspaceRow
@@ -301,8 +301,11 @@ async def _write(tx: Tx, scene: _Scene) -> None:
     workspace_id = scene.workspace.workspace_id
     await store.insert_applied(tx, scene.new_applied)
     # In one order everywhere, so that two processes never wait for each other.
-    await smart_lists.leave_lists(tx, [scene.leavings[each] for each in sorted(scene.leavings)])
-    await smart_lists.join_lists(tx, [scene.memberships[each] for each in sorted(scene.memberships)])
+    left = await smart_lists.leave_lists(tx, [scene.leavings[each] for each in sorted(scene.leavings)])
+    joined = await smart_lists.join_lists(tx, [scene.memberships[each] for each in sorted(scene.memberships)])
+    if left != len(scene.leavings) or joined != len(scene.memberships):
+        # Only on PostgreSQL, where calls are locked and contacts are not. It is decided again on what there is now.
+        raise Conflict("somebody else moved the contact at the same moment")
     await smart_lists.insert_moves(tx, scene.moves)
     await make_deliveries(tx, workspace_id, scene.deliveries)
     await store.update_calls(tx, scene.closed_calls)

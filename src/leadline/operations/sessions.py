@@ -46,7 +46,14 @@ class SignedIn:
 
 
 async def start_session(tx: Tx, user: UserRow, *, user_agent: str = "") -> str:
-    """Sign a user in; what his cookie holds. The oldest of too many sessions ends."""
+    """Sign a user in; what his cookie holds. The oldest of too many sessions ends.
+
+    `user` is whom the password was checked for, which takes its time. Raises Unauthorized when he was disabled, or got
+    another password, meanwhile.
+    """
+    now = await store.lock_user(tx, user.workspace_id, user.user_id)
+    if now is None or now.disabled_at is not None or now.password_hash != user.password_hash:
+        raise Unauthorized("Sign in again.")
     await store.prune_sessions(tx, user.workspace_id, tx.now_ms - SESSION_IDLE_MS)
     kept = await store.sessions_of(tx, user.workspace_id, user.user_id)
     for session in kept[SESSIONS_PER_USER_MAX - 1 :]:
@@ -63,7 +70,7 @@ async def start_session(tx: Tx, user: UserRow, *, user_agent: str = "") -> str:
         expires_at=tx.now_ms + SESSION_ABSOLUTE_MS,
     )
     await store.insert_session(tx, row)
-    await store.update_user(tx, msgspec.structs.replace(user, signed_in_at=tx.now_ms))
+    await store.update_user(tx, msgspec.structs.replace(now, signed_in_at=tx.now_ms))
     return text
 
 

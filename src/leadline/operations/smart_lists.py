@@ -102,12 +102,12 @@ async def delete_smart_list(
 ) -> SmartListDeleted:
     """Raises SmartListInUse with the outcomes that point to it, unless forced."""
     await workspaces.lock_workspace(tx, workspace_id)
-    row = await store.lock_list(tx, workspace_id, smart_list_id)
+    row = await store.lock_list_to_delete(tx, workspace_id, smart_list_id)
     if row is None:
         raise SmartListNotFound
     if not force:
         await _refuse_used(tx, workspace_id, smart_list_id)
-    members = await store.member_ids(tx, workspace_id, smart_list_id)
+    members = await store.empty_list(tx, workspace_id, smart_list_id)
     await store.insert_moves(tx, (_move(tx, row, contact_id, "left") for contact_id in members))
     await store.delete_list(tx, workspace_id, smart_list_id)
     await deleted_names.keep_name(tx, workspace_id, "smart_list", smart_list_id, row.smart_list_name)

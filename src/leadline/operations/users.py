@@ -113,7 +113,7 @@ async def create_user(tx: Tx, workspace_id: str, new: NewUser) -> UserRow:
 async def change_user(tx: Tx, workspace_id: str, user_id: str, changes: Mapping[str, Any]) -> UserRow:
     """Merge `email`, `name`, `role`, `agent_id`. Raises UserNotFound, LastAdministrator, UserExists, InvalidRequest."""
     await _lock_workspace(tx, workspace_id)
-    before = await get_user(tx, workspace_id, user_id)
+    before = await _lock_user(tx, workspace_id, user_id)
     row = msgspec.structs.replace(before, **changes, updated_at=max(tx.now_ms, before.updated_at))
     row = msgspec.structs.replace(
         row,
@@ -132,7 +132,7 @@ async def change_user(tx: Tx, workspace_id: str, user_id: str, changes: Mapping[
 async def set_disabled(tx: Tx, workspace_id: str, user_id: str, *, disabled: bool) -> UserRow:
     """Lock a user out, at once and everywhere, or let him in again. Raises UserNotFound, LastAdministrator."""
     await _lock_workspace(tx, workspace_id)
-    before = await get_user(tx, workspace_id, user_id)
+    before = await _lock_user(tx, workspace_id, user_id)
     if disabled == (before.disabled_at is not None):
         return before
     if disabled:
@@ -147,7 +147,7 @@ async def set_preferences(
     tx: Tx, workspace_id: str, user_id: str, *, theme: str, shortcuts_enabled: bool
 ) -> UserRow:
     """How the console looks and whether single keys act. His own affair: not in the audit log."""
-    before = await get_user(tx, workspace_id, user_id)
+    before = await _lock_user(tx, workspace_id, user_id)
     row = msgspec.structs.replace(before, theme=theme, shortcuts_enabled=int(shortcuts_enabled))
     await store.update_user(tx, row)
     return row
@@ -157,7 +157,7 @@ async def set_password(
     tx: Tx, workspace_id: str, user_id: str, password_hash: str, *, keep_session_id: str = NIL_ID
 ) -> None:
     """A new password ends every other session and link of the user. Raises UserNotFound."""
-    before = await get_user(tx, workspace_id, user_id)
+    before = await _lock_user(tx, workspace_id, user_id)
     row = msgspec.structs.replace(before, password_hash=password_hash, updated_at=tx.now_ms)
     await store.end_sessions(tx, workspace_id, user_id, except_id=keep_session_id)
     await store.delete_links_of(tx, workspace_id, user_id)
@@ -248,6 +248,13 @@ async def _insert_link(tx: Tx, workspace_id: str, user_id: str | None) -> str:
     )
     await store.insert_link(tx, row)
     return text
+
+
+async def _lock_user(tx: Tx, workspace_id: str, user_id: str) -> UserRow:
+    row = await store.lock_user(tx, workspace_id, user_id)
+    if row is None:
+        raise UserNotFound
+    return row
 
 
 async def _update(tx: Tx, before: UserRow, row: UserRow, action: str) -> UserRow:

@@ -7,6 +7,7 @@ execution was measured at several times the driver's (docs/decisions/0002).
 | mark | SQLite | PostgreSQL | differs because |
 |---|---|---|---|
 | `{for_update}` | nothing | `FOR NO KEY UPDATE` | SQLite has one writer, so every row is locked already |
+| `{for_delete}` | nothing | `FOR UPDATE` | likewise; nobody may refer to it any more |
 | `{for_update_of_d}` | nothing | `FOR NO KEY UPDATE OF d` | likewise; of a join, only the table `d` |
 | `{skip_locked}` | nothing | `FOR NO KEY UPDATE SKIP LOCKED` | likewise |
 | `{now_ms}` | `unixepoch('subsec')` | `statement_timestamp()` | due times use the database's clock |
@@ -41,6 +42,7 @@ class Engine(StrEnum):
 _MARKS: dict[Engine, dict[str, str]] = {
     Engine.SQLITE: {
         "for_update": "",
+        "for_delete": "",
         "for_update_of_d": "",
         "skip_locked": "",
         "now_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
@@ -60,6 +62,7 @@ _MARKS: dict[Engine, dict[str, str]] = {
     },
     Engine.POSTGRESQL: {
         "for_update": "FOR NO KEY UPDATE",
+        "for_delete": "FOR UPDATE",
         "for_update_of_d": "FOR NO KEY UPDATE OF d",
         "skip_locked": "FOR NO KEY UPDATE SKIP LOCKED",
         # Of the statement, which is the same for all its rows: by clock_timestamp() no index can be searched.

@@ -82,6 +82,10 @@ _LOCK = Statement(
     f"SELECT {_LIST} FROM smart_lists"
     " WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id {for_update}"
 )
+_LOCK_TO_DELETE = Statement(
+    f"SELECT {_LIST} FROM smart_lists"
+    " WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id {for_delete}"
+)
 _THESE = Statement(
     f"SELECT {_LIST} FROM smart_lists WHERE workspace_id = :workspace_id AND smart_list_id IN {{ids:smart_list_ids}}"
 )
@@ -133,8 +137,9 @@ _MEMBERS = Statement(
     " WHERE m.workspace_id = :workspace_id AND m.smart_list_id = :smart_list_id"
     " AND (m.since, m.contact_id) < (:after_at, :after_id) ORDER BY m.since DESC, m.contact_id DESC LIMIT :limit"
 )
-_MEMBER_IDS = Statement(
-    "SELECT contact_id FROM memberships WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
+_EMPTY = Statement(
+    "DELETE FROM memberships WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id"
+    " RETURNING contact_id"
 )
 _INSERT_MOVES = insertion_of_many("list_moves", MoveRow)
 _FORGET_CONTACT = Statement(
@@ -165,6 +170,12 @@ async def get_lists(tx: Tx, workspace_id: str, smart_list_ids: Sequence[str]) ->
 
 async def lock_list(tx: Tx, workspace_id: str, smart_list_id: str) -> SmartListRow | None:
     row = await tx.first(_LOCK, workspace_id=workspace_id, smart_list_id=smart_list_id)
+    return SmartListRow(*row) if row else None
+
+
+async def lock_list_to_delete(tx: Tx, workspace_id: str, smart_list_id: str) -> SmartListRow | None:
+    """The list; until the commit nobody can be put on it."""
+    row = await tx.first(_LOCK_TO_DELETE, workspace_id=workspace_id, smart_list_id=smart_list_id)
     return SmartListRow(*row) if row else None
 
 
@@ -264,8 +275,9 @@ async def page_of_members(
     return [MemberRow(*row) for row in rows]
 
 
-async def member_ids(tx: Tx, workspace_id: str, smart_list_id: str) -> list[str]:
-    rows = await tx.all(_MEMBER_IDS, workspace_id=workspace_id, smart_list_id=smart_list_id)
+async def empty_list(tx: Tx, workspace_id: str, smart_list_id: str) -> list[str]:
+    """Take everybody off; whom."""
+    rows = await tx.all(_EMPTY, workspace_id=workspace_id, smart_list_id=smart_list_id)
     return [row[0] for row in rows]
 
 

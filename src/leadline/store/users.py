@@ -50,6 +50,9 @@ _LINK = columns(LinkRow)
 
 _INSERT = insertion("users", UserRow)
 _GET = Statement(f"SELECT {_USER} FROM users WHERE workspace_id = :workspace_id AND user_id = :user_id")
+_LOCK = Statement(
+    f"SELECT {_USER} FROM users WHERE workspace_id = :workspace_id AND user_id = :user_id {{for_update}}"
+)
 _LIST = Statement(
     f"SELECT {_USER} FROM users WHERE workspace_id = :workspace_id ORDER BY created_at, user_id LIMIT :limit"
 )
@@ -117,6 +120,11 @@ async def insert_user(tx: Tx, row: UserRow) -> None:
 
 async def get_user(tx: Tx, workspace_id: str, user_id: str) -> UserRow | None:
     return _user(await tx.first(_GET, workspace_id=workspace_id, user_id=user_id))
+
+
+async def lock_user(tx: Tx, workspace_id: str, user_id: str) -> UserRow | None:
+    """The user, held until the commit: what is written back is written whole."""
+    return _user(await tx.first(_LOCK, workspace_id=workspace_id, user_id=user_id))
 
 
 async def list_users(tx: Tx, workspace_id: str, *, limit: int) -> list[UserRow]:

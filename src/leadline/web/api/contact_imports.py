@@ -212,6 +212,7 @@ OPERATIONS = (
         summary="How the file begins, and what its columns seem to mean",
         handler=_preview,
         writes=False,
+        reads_long=True,
         key_use=KeyUse.NONE,
         query=PreviewQuery,
         answers={200: PreviewAnswer},

@@ -309,7 +309,7 @@ async def _export_file(tx: Tx, visit: Visit) -> Reply:
 PAGES = (
     show(_NEW, Permission.CONTACTS, _new),
     act(_NEW, Permission.CONTACTS, _create, again=_new),
-    show(_IMPORT, Permission.CONTACTS, _show),
+    show(_IMPORT, Permission.CONTACTS, _show, reads_long=True),
     act(_IMPORT, Permission.CONTACTS, _start, again=_show),
     act(f"{_IMPORT}/parts", Permission.CONTACTS, _put_part),
     act(f"{_IMPORT}/cancel", Permission.CONTACTS, _cancel),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leadline.domain.access import Permission, Role, hash_token
-from leadline.domain.errors import InvalidRequest, Problem
+from leadline.domain.errors import InvalidRequest, Problem, Unauthorized
 from leadline.domain.limits import PASSWORD_CHARACTERS_MAX, SESSION_ABSOLUTE_MS
 from leadline.domain.users import email_key, email_problem, password_problem, user_problems
 from leadline.operations import sessions, users
@@ -73,7 +73,10 @@ def _chosen(matching: list[Account], workspace_id: str) -> Account | None:
 
 async def _start(doors: Doors, visit: Visit, user: UserRow, after: str, flash: Flash | None = None) -> Gone:
     async def start(tx: Tx) -> str:
-        return await sessions.start_session(tx, user, user_agent=visit.user_agent)
+        try:
+            return await sessions.start_session(tx, user, user_agent=visit.user_agent)
+        except Unauthorized:
+            raise InvalidRequest(_WRONG) from None
 
     text = await doors.database.write(start)
     cookie = set_cookie(
