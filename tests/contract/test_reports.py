@@ -58,6 +58,8 @@ WRONG = (
     ({"interval": "minute"}, "interval"),
     ({"since": "yesterday"}, "since"),
     ({"since": "1969-01-01T00:00:00Z"}, "since"),
+    ({"until": "9999-12-31T23:59:59Z", "tz": "Asia/Tokyo"}, "until"),
+    ({"until": "1970-01-01T00:00:00Z", "tz": "America/New_York"}, "until"),
     ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "since"),
     ({"since": "2020-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z", "interval": "day"}, "interval"),
     ({"format": "xlsx"}, "format"),

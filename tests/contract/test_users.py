@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from console.visitor import Visitor, location
 from harness import Desk
-from leadline.domain.errors import LastAdministrator, LeadlineError
+from leadline.domain.errors import LastAdministrator, LeadlineError, Unauthorized
 from leadline.operations import sessions, users
 from leadline.operations.users import NewUser
 from leadline.operations.workspaces import delete_workspace
@@ -96,6 +97,36 @@ def test_a_user_has_at_most_twenty_sessions_and_loses_the_oldest(desk: Desk) -> 
         return [await sessions.find_session(tx, text) is not None for text in texts]
 
     assert sum(write_once(desk.database_url, alive)) == 20
+
+
+def test_who_was_locked_out_while_his_password_was_checked_does_not_come_in(desk: Desk) -> None:
+    make_user(desk, "grace@example.com")
+    checked = make_user(desk, "ada@example.com")
+
+    def sign_in() -> bool:
+        try:
+            write_once(desk.database_url, lambda tx: sessions.start_session(tx, checked))
+        except Unauthorized:
+            return False
+        return True
+
+    def now() -> UserRow:
+        return write_once(
+            desk.database_url, lambda tx: users.get_user(tx, desk.subaccount_id, checked.user_id)
+        )
+
+    def change(work: Callable[[Tx], Awaitable[object]]) -> None:
+        write_once(desk.database_url, work)
+
+    change(lambda tx: users.change_user(tx, desk.subaccount_id, checked.user_id, {"role": "agent"}))
+    assert sign_in()
+    assert now().role == "agent"
+    change(lambda tx: users.set_disabled(tx, desk.subaccount_id, checked.user_id, disabled=True))
+    assert not sign_in()
+    change(lambda tx: users.set_disabled(tx, desk.subaccount_id, checked.user_id, disabled=False))
+    change(lambda tx: users.set_password(tx, desk.subaccount_id, checked.user_id, "another"))
+    assert not sign_in()
+    assert now().password_hash == "another"
 
 
 def test_a_session_ends_when_its_workspace_does(desk: Desk) -> None:

@@ -29,7 +29,19 @@ def test_a_number_is_read_as_dialled_in_the_region(text: str, region: str, numbe
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "abc", "+", "12", "+999123456789", "+1415555010012345", "4155550100 ext. 7", "1" * 41]
+    "text",
+    [
+        "",
+        " ",
+        "abc",
+        "+",
+        "12",
+        "+999123456789",
+        "+1415555010012345",
+        "4155550100 ext. 7",
+        "1" * 41,
+        "+49" + "1" * 15,
+    ],
 )
 def test_what_can_be_no_number_is_refused(text: str) -> None:
     assert normalised_number(text, "US") is None
@@ -38,6 +50,7 @@ def test_what_can_be_no_number_is_refused(text: str) -> None:
 @given(st.text(max_size=50), st.sampled_from(["US", "DE", "JP", "BR"]))
 @example("\ud800", "US")
 @example("\0" * 41, "US")
+@example("030 1234567890123", "DE")
 def test_a_number_is_e164_or_nothing_and_reads_as_itself(text: str, region: str) -> None:
     number = normalised_number(text, region)
     if number is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from leadline.store.database import Database, Tx
 from leadline.store.engines import Statement
 from leadline.store.migrating import migrate
 from leadline.store.sqlite import SqliteDatabase
+from store.databases import make_database as database_at
 
 LISTS = 3
 OUTCOMES = 7
@@ -253,3 +254,41 @@ def test_a_preview_says_what_applying_does_and_changes_nothing(
         assert (preview.applied.applied_id is None) == is_new
 
     engine.run(engine.database.write(compare))
+
+
+async def test_a_contact_who_is_moved_by_two_at_the_same_moment_moves_once(
+    make_database: Callable[[str], str],
+) -> None:
+    """On PostgreSQL: calls are locked and contacts are not."""
+    url = make_database("postgresql")
+    await migrate(url)
+    ours, theirs = database_at(url), database_at(url)
+    await ours.open()
+    await theirs.open()
+    is_written, may_end = asyncio.Event(), asyncio.Event()
+    try:
+        desk = await ours.write(lambda tx: furnish(tx, [False] * CALLS))
+
+        async def slowly(tx: Tx) -> None:
+            await apply_outcomes(tx, desk.workspace_id, [Application(desk.calls[0], desk.outcomes[0])])
+            is_written.set()
+            await may_end.wait()
+
+        def other(tx: Tx) -> Any:
+            return apply_outcomes(tx, desk.workspace_id, [Application(desk.calls[1], desk.outcomes[0])])
+
+        first = asyncio.create_task(ours.write(slowly))
+        await is_written.wait()
+        second = asyncio.create_task(theirs.write(other))
+        await asyncio.sleep(0.3)  # it waits for the membership that is not committed
+        assert not second.done()
+        may_end.set()
+        await first
+        ((answer, is_new),) = await second
+        assert is_new
+        assert answer.applied.destination.lists_added == []
+        assert len((await ours.read(lambda tx: left_behind(tx, desk)))["moves"]) == 1
+    finally:
+        may_end.set()
+        await ours.close()
+        await theirs.close()

@@ -88,9 +88,11 @@ def period_of(
     interval is the one that suits the length. Raises InvalidRequest.
     """
     ends = _quarter_after(now_ms if until_ms is None else until_ms)
-    if since_ms is None and EARLIEST_MS <= ends <= LATEST_MS:
+    if since_ms is None and not EARLIEST_MS <= ends <= LATEST_MS:
+        since_ms = EARLIEST_MS  # it is refused for its end; there may be no such local day
+    if since_ms is None:
         since_ms = _midnight(_local(ends - 1, zone).date() - datetime.timedelta(days=DAYS_DEFAULT - 1), zone)
-    starts = ends if since_ms is None else since_ms - since_ms % QUARTER_MS
+    starts = since_ms - since_ms % QUARTER_MS
     problems = _problems(starts, ends)
     if problems:
         raise InvalidRequest("The period is not valid.", details=problems)
