@@ -246,6 +246,7 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
         ("calls._OPEN_CALLS", "ix_calls_"),
         ("events._AFTER", "ix_events_commit_order_event_id"),
         ("events._NEWEST", "ix_events_commit_order_event_id"),
+        ("events._PRUNE", "sqlite_autoindex_events_1 (workspace_id=? AND event_id=?)"),
         ("smart_lists._JOINED", "(workspace_id=? AND contact_id=?)"),
         ("smart_lists._JOINED_BY", "(workspace_id=? AND contact_id=?)"),
         ("smart_lists._MEMBERS", "ix_memberships_smart_list_id_since_contact_id"),
