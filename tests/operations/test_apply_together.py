@@ -27,6 +27,7 @@ from leadline.domain.outcomes import (
 )
 from leadline.operations.apply_outcome import Application, apply_outcomes, preview_outcome
 from leadline.operations.calls import NewCall, end_call, start_call
+from leadline.operations.maintenance import drift
 from leadline.operations.outcomes import define_outcome
 from leadline.operations.smart_lists import create_smart_list
 from leadline.operations.workspaces import create_workspace
@@ -254,6 +255,18 @@ def test_a_preview_says_what_applying_does_and_changes_nothing(
         assert (preview.applied.applied_id is None) == is_new
 
     engine.run(engine.database.write(compare))
+
+
+def test_a_delivery_that_is_missing_is_told(engine: Engine) -> None:
+    async def lose(tx: Tx) -> tuple[int, int, int]:
+        desk = await furnish(tx, [False] * CALLS)
+        await apply_outcomes(tx, desk.workspace_id, [Application(desk.calls[0], desk.outcomes[0])])
+        whole = await drift(tx)
+        lose = Statement("DELETE FROM deliveries WHERE workspace_id = :workspace_id", register=False)
+        await tx.run(lose, workspace_id=desk.workspace_id)
+        return whole, await drift(tx), await drift(tx, since_ms=tx.now_ms + 1)
+
+    assert engine.run(engine.database.write(lose)) == (0, 1, 0)
 
 
 async def test_a_contact_who_is_moved_by_two_at_the_same_moment_moves_once(

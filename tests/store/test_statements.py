@@ -34,7 +34,7 @@ MODULES = [
 CROSS_WORKSPACE = {
     "deliveries._WORKSPACES_DUE": "the worker asks who has work, then claims per workspace",
     "deliveries._BACKLOGS": "the metrics of the whole process",
-    "deliveries._DRIFT": "doctor compares what was applied with what is to be sent",
+    "deliveries._DRIFT": "the metrics of the whole process",
     "contact_imports._RUNNING": "the server looks for jobs to go on with",
     "replays._RUNNING": "the worker looks for jobs to go on with",
     "deliveries._END_LEASES": "SQLite alone, at start: no other worker can be alive",
@@ -57,7 +57,6 @@ MAY_SCAN = {
     "events._FORGET_CONTACT": "its MAX is one look at the end of the index",
     "deliveries._END_LEASES": "once, at start",
     "deliveries._BACKLOGS": "a scan of the partial index of what is due",
-    "deliveries._DRIFT": "asked by hand, of a database at rest",
     "calls._TIMED_OUT": "a scan of the partial index of what is in wrap-up",
     "calls._NEXT_TIMEOUT": "as above",
     "calls._PENDING_CALL": "the workspace's part of the same index",

@@ -7,7 +7,8 @@ from leadline.operations.contact_imports import prune_imports
 from leadline.store import audit, deliveries, drafts, endpoints, events, idempotency, users, workspaces
 from leadline.store.database import Tx
 
-BATCH = 500
+# So few that nobody waits for them: of a large database each may be a page or two from the disk.
+BATCH = 100
 DAY_MS = 86_400_000
 # The last 24 hours are shown; what is older is kept as one sum.
 HOURS_KEPT_MS = 2 * DAY_MS
@@ -39,9 +40,9 @@ async def _prune_kept(tx: Tx, workspace_id: str) -> bool:
     return max(entries, await deliveries.prune_deliveries(tx, workspace_id, kept_since, limit=BATCH)) >= BATCH
 
 
-async def drift(tx: Tx) -> int:
-    """Deliveries that were promised and are not there; anything but 0 is a loss."""
-    return await deliveries.drift(tx)
+async def drift(tx: Tx, *, since_ms: int = 0) -> int:
+    """Deliveries that were promised since then (Unix ms) and are not there; anything but 0 is a loss."""
+    return await deliveries.drift(tx, since_ms)
 
 
 async def touch_tokens(tx: Tx, used: list[tuple[str, str, int]]) -> None:

@@ -205,8 +205,9 @@ _BACKLOGS = Statement(
     "SELECT workspace_id, COUNT(*), MIN(due_at) FROM deliveries WHERE state = 'pending' GROUP BY workspace_id"
 )
 _DRIFT = Statement(
-    "SELECT (SELECT COUNT(*) FROM applied_outcomes WHERE delivery_id IS NOT NULL)"
-    " - (SELECT COUNT(*) FROM deliveries WHERE applied_id IS NOT NULL)"
+    "SELECT COUNT(*) FROM workspaces w JOIN applied_outcomes a ON a.workspace_id = w.workspace_id"
+    " AND a.applied_at >= :since WHERE a.delivery_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deliveries d"
+    " WHERE d.workspace_id = a.workspace_id AND d.delivery_id = a.delivery_id)"
 )
 _KEPT_TOO_LONG = Statement(
     "SELECT delivery_id FROM deliveries WHERE workspace_id = :workspace_id AND payload IS NOT NULL"
@@ -372,9 +373,9 @@ async def backlogs(tx: Tx) -> list[tuple[str, int, int]]:
     return [(row[0], row[1], row[2]) for row in await tx.all(_BACKLOGS)]
 
 
-async def drift(tx: Tx) -> int:
-    """Applied outcomes that promised a delivery, less the deliveries there are: anything but 0 is a loss."""
-    row = await tx.first(_DRIFT)
+async def drift(tx: Tx, since: int) -> int:
+    """Deliveries promised by outcomes applied since then (Unix ms) that are not there: anything but 0 is a loss."""
+    row = await tx.first(_DRIFT, since=since)
     return int(row[0]) if row else 0
 
 

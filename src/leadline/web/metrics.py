@@ -60,7 +60,7 @@ class Metrics:
         )
         self.drift = Gauge(
             "leadline_deliveries_drift",
-            "Deliveries promised by applied outcomes, less those there are; looked at every five minutes.",
+            "Deliveries promised by outcomes applied in the last day that are not there; looked at every five minutes.",
             registry=self.registry,
         )
         self.streams = Gauge("leadline_event_streams", "Open event streams.", registry=self.registry)
