@@ -220,6 +220,20 @@ def test_what_was_typed_moves_along_when_the_call_ends_at_that_moment(
     expect(page.locator("#wrap-up-note")).to_have_value("The last words")
 
 
+def test_what_was_asked_about_is_done_though_the_call_was_answered_meanwhile(
+    adas: Watched, desk: Desk
+) -> None:
+    desk.disposition()
+    call = desk.call(agent_id="ada", direction="inbound", state="ringing")
+    page = adas.open_live("/desk")
+    page.keyboard.press("e")
+    assert desk.api.post(f"/calls/{call['call_id']}/answer").status == 200
+    stage(page, "live")
+    page.locator("#confirm").get_by_role("button", name="It has ended").click()
+    expect(dialog(page)).to_be_visible()
+    assert desk.read_call(call["call_id"])["state"] == "wrap_up"
+
+
 def test_two_agents_do_not_see_each_others_calls(
     adas: Watched, window: MakeWindow, desk: Desk, receiver: Receiver
 ) -> None:
