@@ -103,6 +103,7 @@ def test_a_token_of_another_session_is_worth_nothing(
     [
         {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"}, {"Content_Type": "text/plain"}, {"Content_Type": "multipart/form-data"},
+        {"Origin": "http://["},
     ],
     ids=str,
 )  # fmt: skip
@@ -145,6 +146,23 @@ def test_a_hostile_form_is_refused_in_plain_words(body: bytes, visitors: dict[Ro
 )  # fmt: skip
 def test_a_hostile_address_is_no_fault_of_ours(path: str, visitors: dict[Role, Visitor]) -> None:
     assert visitors[Role.ADMINISTRATOR].get(path).status in (200, 400)
+
+
+def test_a_hostile_flash_is_passed_over(visitors: dict[Role, Visitor]) -> None:
+    signed_in = visitors[Role.ADMINISTRATOR].cookies
+    visitor = Visitor(visitors[Role.ADMINISTRATOR].base_url, signed_in | {"leadline_flash": "W1tb" * 1000})
+    assert visitor.get("/settings/profile").status == 200
+
+
+@pytest.mark.parametrize(
+    "path", [page.path for page in PAGES if page.method == "GET" and "{" not in page.path and not page.flow]
+)
+def test_a_block_that_cannot_stand_alone_is_no_part_of_its_page(
+    path: str, visitors: dict[Role, Visitor]
+) -> None:
+    for block in ("main", "dialogs", "keys", "scripts", "title", "nothing"):
+        answer = visitors[Role.ADMINISTRATOR].get(path, Leadline_Fragment=block)
+        assert answer.status < 500, (block, answer)
 
 
 def test_another_workspaces_things_are_not_there(
