@@ -36,7 +36,9 @@ export async function refresh(part) {
   try {
     const answer = await fetch(part.dataset.url ?? location.href, { headers: { "Leadline-Fragment": part.dataset.fragment } });
     if (answer.status === 401) location.reload();
-    if (answer.ok) place(part, await answer.text());
+    const html = answer.ok ? await answer.text() : null;
+    // Who took something in hand while it was fetched keeps what he has before him.
+    if (html !== null && !("paused" in part.dataset)) place(part, html);
   } catch {
     // The server is away; the stream's return refreshes everything.
   } finally {
