@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What `iso_from_ms` can tell, and databases can keep: by UTC, whatever the offset that a time is given with.
+YEAR_MIN, YEAR_MAX = 1970, 9999
 
 
 class Clock:
@@ -43,6 +45,14 @@ def iso_or_none(at_ms: int | None) -> str | None:
 def ms_from_datetime(at: datetime) -> int:
     """Unix milliseconds of an aware datetime; what is finer than a millisecond is cut off."""
     return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def is_within_years(at: datetime) -> bool:
+    """Whether an aware datetime lies from `YEAR_MIN` to `YEAR_MAX`, in UTC."""
+    try:
+        return YEAR_MIN <= at.astimezone(UTC).year <= YEAR_MAX
+    except OverflowError:
+        return False  # before the year 1 or behind 9999
 
 
 @lru_cache(maxsize=1)

@@ -156,6 +156,31 @@ def test_a_stuck_call_is_ended_and_the_log_says_by_whom(graces: Watched, seen: W
     expect(seen.open(f"/settings/audit?thing_id={call_id}").locator(".entry")).to_contain_text("Grace Hopper")
 
 
+def test_what_was_asked_about_is_done_though_the_call_was_answered_meanwhile(
+    graces: Watched, desk: Desk
+) -> None:
+    desk.disposition()
+    call_id = desk.call(agent_id="ada", direction="inbound", state="ringing")["call_id"]
+    page = graces.open_live(f"/calls/{call_id}")
+    page.get_by_role("button", name="End this call").click()
+    assert desk.api.post(f"/calls/{call_id}/answer").status == 200
+    # The form that was asked about is gone; another stands in its place.
+    expect(page.get_by_label("How the line ended")).to_have_value("completed")
+    page.locator("#confirm").get_by_role("button", name="End it").click()
+    expect(page.locator("#toasts")).to_contain_text("it waits for its disposition")
+    assert desk.read_call(call_id)["state"] == "wrap_up"
+
+
+def test_what_is_done_by_somebody_else_meanwhile_is_said(graces: Watched, desk: Desk) -> None:
+    call_id = desk.call(agent_id="ada")["call_id"]
+    page = graces.open_live(f"/calls/{call_id}")
+    page.get_by_role("button", name="End this call").click()
+    desk.end(call_id)
+    expect(page.locator("form.end-stuck")).to_have_count(0)
+    page.locator("#confirm").get_by_role("button", name="End it").click()
+    expect(page.locator("#toasts")).to_contain_text("nothing left to do")
+
+
 def test_agents_do_not_see_the_calls_of_everybody(desk: Desk) -> None:
     desk.disposition()
     call_id = desk.wrapping_call("linus")["call_id"]

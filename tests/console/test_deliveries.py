@@ -184,6 +184,11 @@ def test_a_replay_that_makes_no_sense_is_refused_with_its_reasons(desk: Desk) ->
     assert refused.status == 400
     assert b"Must be after the start" in refused.body
     assert b"Choose at least one" in refused.body
+    for since in ("0026-02-01T00:00", "1970-01-01T00:30+01:00", "9999-12-31T23:30-01:00"):
+        refused = visitor.post("/deliveries/replays", {"since": since, "states": "exhausted"})
+        assert refused.status == 400, since
+        assert b"Must be between 1970 and 9999" in refused.body
+        assert visitor.get("/deliveries/replays").status == 200
     unknown = {"since": "2026-02-01T00:00Z", "states": "exhausted", "endpoint_id": unknown_id()}
     assert visitor.post("/deliveries/replays", unknown).status == 404
     started = visitor.post(

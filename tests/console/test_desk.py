@@ -220,6 +220,88 @@ def test_what_was_typed_moves_along_when_the_call_ends_at_that_moment(
     expect(page.locator("#wrap-up-note")).to_have_value("The last words")
 
 
+def test_what_was_typed_moves_along_when_an_action_comes_too_late(
+    adas: Watched, desk: Desk, receiver: Receiver
+) -> None:
+    desk.action(receiver.url)
+    desk.disposition()
+    call = desk.call(agent_id="ada")
+    page = adas.open_live("/desk")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/actions", hold)
+    page.evaluate(TYPE_AND_CLICK, ["The last words", ".choice"])
+    desk.end(call["call_id"])
+    expect(dialog(page)).to_be_visible()
+    for route in held:
+        route.continue_()
+    expect(page.locator("#toasts .toast-error")).to_be_visible()
+    expect(page.locator("#wrap-up-note")).to_have_value("The last words")
+    expect(page.locator("#draft-state")).to_have_text("Draft saved")
+    assert desk.read_call(call["call_id"])["applied"] == []
+
+
+# At once: no draft is saved in between.
+TYPE_AND_CLICK = """([words, button]) => {
+  const note = document.getElementById("note");
+  note.value = words;
+  note.dispatchEvent(new Event("input", { bubbles: true }));
+  document.querySelector(button).click();
+}"""
+
+
+def test_what_was_typed_moves_along_when_the_agent_ends_the_call(
+    adas: Watched, desk: Desk, receiver: Receiver
+) -> None:
+    desk.action(receiver.url)
+    desk.disposition()
+    page = adas.open_live("/desk")
+    page.fill("#whom", "+12125550123")
+    page.get_by_role("button", name="Start test call").click()
+    stage(page, "live")
+    page.wait_for_selector("html[data-ready]", state="attached")
+    page.evaluate(TYPE_AND_CLICK, ["The last words", "#end-call"])
+    expect(dialog(page)).to_be_visible()
+    expect(page.locator("#wrap-up-note")).to_have_value("The last words")
+
+
+def test_a_note_that_was_kept_here_does_not_come_back_once_it_was_sent(
+    adas: Watched, desk: Desk, receiver: Receiver
+) -> None:
+    desk.action(receiver.url)
+    desk.action(receiver.url, outcome_name="Other", order=1)
+    desk.call(agent_id="ada")
+    page = adas.open_live("/desk")
+    page.route("**/draft", lambda route: route.abort())
+    with page.expect_event("requestfailed"):
+        page.fill("#note", "Said once")
+    page.wait_for_function("sessionStorage.length > 0")
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    expect(page.locator(".applied-note")).to_have_text("Said once")
+    page.unroute_all()
+    page = adas.open_live("/desk")
+    expect(page.locator("#note")).to_have_value("")
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_what_was_asked_about_is_done_though_the_call_was_answered_meanwhile(
+    adas: Watched, desk: Desk
+) -> None:
+    desk.disposition()
+    call = desk.call(agent_id="ada", direction="inbound", state="ringing")
+    page = adas.open_live("/desk")
+    page.keyboard.press("e")
+    assert desk.api.post(f"/calls/{call['call_id']}/answer").status == 200
+    stage(page, "live")
+    page.locator("#confirm").get_by_role("button", name="It has ended").click()
+    expect(dialog(page)).to_be_visible()
+    assert desk.read_call(call["call_id"])["state"] == "wrap_up"
+
+
 def test_two_agents_do_not_see_each_others_calls(
     adas: Watched, window: MakeWindow, desk: Desk, receiver: Receiver
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -12,6 +13,7 @@ from console.browser import aside, make_user
 from console.visitor import Visitor
 from harness import Answer, Desk, Server, connect
 from leadline.domain.access import Role, may
+from leadline.domain.paging import Position, encode_cursor
 from leadline.web.console import PAGES
 from leadline.web.console.table import Page
 from leadline.web.pages import CSP
@@ -103,6 +105,7 @@ def test_a_token_of_another_session_is_worth_nothing(
     [
         {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"}, {"Content_Type": "text/plain"}, {"Content_Type": "multipart/form-data"},
+        {"Origin": "http://["},
     ],
     ids=str,
 )  # fmt: skip
@@ -145,6 +148,50 @@ def test_a_hostile_form_is_refused_in_plain_words(body: bytes, visitors: dict[Ro
 )  # fmt: skip
 def test_a_hostile_address_is_no_fault_of_ours(path: str, visitors: dict[Role, Visitor]) -> None:
     assert visitors[Role.ADMINISTRATOR].get(path).status in (200, 400)
+
+
+def test_a_hostile_flash_is_passed_over(visitors: dict[Role, Visitor]) -> None:
+    signed_in = visitors[Role.ADMINISTRATOR].cookies
+    visitor = Visitor(visitors[Role.ADMINISTRATOR].base_url, signed_in | {"leadline_flash": "W1tb" * 1000})
+    assert visitor.get("/settings/profile").status == 200
+
+
+@pytest.mark.parametrize(
+    "path", [page.path for page in PAGES if page.method == "GET" and "{" not in page.path and not page.flow]
+)
+def test_a_block_that_cannot_stand_alone_is_no_part_of_its_page(
+    path: str, visitors: dict[Role, Visitor]
+) -> None:
+    for block in ("main", "dialogs", "keys", "scripts", "title", "nothing"):
+        answer = visitors[Role.ADMINISTRATOR].get(path, Leadline_Fragment=block)
+        assert answer.status < 500, (block, answer)
+
+
+# PostgreSQL cannot even be asked for an id that is none.
+_NO_IDS = (
+    "smart_list_id=x", "contact_id=x", "outcome_id=x", "endpoint_id=x", "call_id=x", "thing_id=x", "actor=x",
+    "open=x", "test=x", f"cursor={encode_cursor(Position(1, '----' + '0' * 32))}",
+)  # fmt: skip
+
+
+def test_what_is_no_id_is_no_fault_of_ours_on_postgresql_either(
+    make_database: Callable[[str], str], make_server: Callable[..., Server]
+) -> None:
+    server = make_server(make_database("postgresql"))
+    desk = aside(lambda: Desk.open(server))
+    contact, smart_list = f"/contacts/{desk.contact()['contact_id']}", desk.smart_list()["smart_list_id"]
+    visitor = Visitor.with_session(server.base_url, make_user(desk).session)
+    for page in PAGES:
+        if page.method == "GET" and "{" not in page.path:
+            for query in _NO_IDS:
+                answer = visitor.get(f"{page.path}?{query}")
+                assert answer.status < 500, (page.path, query, answer)
+    for path, field in (
+        (f"{contact}/join", "smart_list_id"),
+        (f"{contact}/leave", "smart_list_id"),
+        (f"/smart-lists/{smart_list}/members", "contact_id"),
+    ):
+        assert visitor.post(path, {field: "x"}).status == 404, path
 
 
 def test_another_workspaces_things_are_not_there(

@@ -174,6 +174,24 @@ def test_the_stream_tells_an_agent_of_his_own_calls_alone(window: Callable[..., 
     assert heard == [["call.started", "ada"], ["call.answered", "ada"], ["outcomes.changed", None]]
 
 
+def test_a_stream_goes_by_the_role_that_somebody_has_now(
+    window: Callable[..., Watched], user: User, desk: Desk
+) -> None:
+    ada = make_user(desk, "supervisor", agent_id="ada")
+    page = window(ada).open_live("/settings/profile")
+    page.evaluate(LISTEN)
+    changed = {"email": ada.email, "name": ada.name, "role": "agent", "agent_id": "ada"}
+    saved = Visitor.with_session(desk.api.base_url, user.session).post(
+        f"/settings/users/{ada.user_id}", changed
+    )
+    assert saved.status == 303
+    desk.call(agent_id="grace")
+    desk.call(agent_id="ada")
+    page.wait_for_function("window.heard.length >= 2")
+    heard = page.evaluate("window.heard.map((event) => event.data.agent_id)")
+    assert heard == ["ada", "ada"]
+
+
 LISTEN = """async () => {
   const [app] = document.querySelector("meta[name=scripts]").content.split(" ");
   const { onEvent } = await import(new URL("live.js", new URL(app, location)).href);

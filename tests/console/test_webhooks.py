@@ -109,6 +109,12 @@ def test_a_rotated_secret_is_shown_once_and_the_old_one_signs_along(
     assert re.fullmatch(r"whsec_\S{40,}", new)
     expect(page.locator(".secrets li")).to_have_count(2)
     expect(page.locator(".secrets li").last).to_contain_text("signs until")
+    # This page cannot be fetched again: its live parts stay as they are.
+    page.wait_for_selector("html[data-live=on]", state="attached")
+    with page.expect_response(lambda answer: answer.request.headers.get("leadline-fragment") == "banners"):
+        desk.disposition()
+    expect(page.locator("[data-fragment=banners][data-loading]")).to_have_count(0)
+    assert "{" not in page.locator(".banners").inner_text()
     applied(desk, action)
     (hit,) = receiver.wait_for(1)
     assert str(hit.headers["webhook-signature"]).split() == [signature_of(new, hit), signature_of(old, hit)]

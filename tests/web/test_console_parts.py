@@ -58,7 +58,7 @@ def test_what_leads_elsewhere_leads_home(path: str) -> None:
         (None, None, True), ("http://calls.test", "same-origin", True), ("https://calls.test", None, True),
         ("https://public.test", None, True), ("https://evil.test", None, False), ("null", None, False),
         ("http://calls.test:81", None, False), ("http://calls.test", "cross-site", False), (None, "same-site", False),
-        ("ftp://calls.test", None, False), ("", None, False),
+        ("ftp://calls.test", None, False), ("", None, False), ("http://[", None, False),
     ],
 )  # fmt: skip
 def test_a_form_is_ours_by_what_the_browser_says(origin: str | None, site: str | None, ours: bool) -> None:
@@ -80,7 +80,9 @@ def test_a_flash_survives_its_cookie(text: str, kind: str) -> None:
     assert read_flash(flash_text(Flash(text, kind))) == Flash(text[:500], kind)
 
 
-@pytest.mark.parametrize("text", ["", "x", "é", "bnVsbA==", "WzEsMl0=", "WyJldmlsIiwgIngiXQ=="])
+@pytest.mark.parametrize(
+    "text", ["", "x", "é", "bnVsbA==", "WzEsMl0=", "WyJldmlsIiwgIngiXQ==", "W1tb" * 1000], ids=len
+)
 def test_what_is_no_flash_is_passed_over(text: str) -> None:
     assert read_flash(text) is None
 

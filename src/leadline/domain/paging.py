@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,6 +15,7 @@ from leadline.domain.limits import PAGE_DEFAULT
 T = TypeVar("T")
 
 _AT_MAX = 2**63 - 1
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _ID_MAX = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
@@ -43,7 +45,7 @@ def page_request(limit: int | None, cursor: str | None, *, start: Position = STA
 
 def _decode(cursor: str, start: Position) -> Position:
     position = _read(cursor)
-    if position is None or not (start is START_OF_TEXT or _is_canonical(position.id)):
+    if position is None or not (start is START_OF_TEXT or _ID.fullmatch(position.id)):
         raise InvalidRequest("The cursor is not one of ours.", details=[Problem("cursor", "is not valid")])
     return position
 
@@ -58,11 +60,6 @@ def _read(cursor: str) -> Position | None:
     # Only what we would write ourselves: other spellings of the same bytes are none of ours.
     sane = 0 <= position.at_ms <= _AT_MAX and row_id and "\0" not in row_id
     return position if sane and encode_cursor(position) == cursor else None
-
-
-def _is_canonical(row_id: str) -> bool:
-    digits = row_id.replace("-", "")
-    return len(row_id) == 36 and len(digits) == 32 and all(each in "0123456789abcdef" for each in digits)
 
 
 def encode_cursor(position: Position) -> str:

@@ -20,6 +20,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from leadline.clock import YEAR_MAX, YEAR_MIN, is_within_years
 from leadline.domain.errors import Problem
 from leadline.domain.limits import JSON_DEPTH_MAX
 from leadline.ids import parse_id
@@ -39,7 +40,6 @@ _WORDS = {
 }
 _TRUE_FALSE = {"true": True, "false": False}
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_YEAR_MIN, _YEAR_MAX = 1970, 9999
 
 
 class Malformed(ValueError):
@@ -186,8 +186,8 @@ def _convert(field_type: Any, value: Any) -> Any:
             raise msgspec.ValidationError("must be a UUID")
         value = canonical
     converted = msgspec.convert(value, field_type, strict=True)
-    if isinstance(converted, datetime) and not _YEAR_MIN <= converted.year <= _YEAR_MAX:
-        raise msgspec.ValidationError(f"must be between {_YEAR_MIN} and {_YEAR_MAX}")
+    if isinstance(converted, datetime) and not is_within_years(converted):
+        raise msgspec.ValidationError(f"must be between {YEAR_MIN} and {YEAR_MAX}")
     return converted
 
 

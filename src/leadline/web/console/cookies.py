@@ -75,8 +75,11 @@ def comes_from_us(*, origin: str | None, fetch_site: str | None, host: str, publ
         return False
     if origin is None:
         return True
+    try:
+        sent = urlsplit(origin)
+    except ValueError:
+        return False  # no address at all, such as `http://[`
     # A proxy may end TLS before us, so that only the host tells.
-    sent = urlsplit(origin)
     known = {host.lower(), urlsplit(public_url).netloc.lower()}
     return sent.scheme in ("http", "https") and sent.netloc.lower() in known
 
@@ -91,7 +94,7 @@ def read_flash(text: str) -> Flash | None:
     """What `flash_text` wrote; None for anything else."""
     try:
         kind, sentence = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     if kind not in ("success", "error", "info") or not isinstance(sentence, str):
         return None

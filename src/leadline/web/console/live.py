@@ -32,16 +32,19 @@ class LiveStream:
 
         `since_ms` is when the page was made (Unix ms): what happened between it and its stream is told, too.
         """
+        # As he is at each look: a stream outlives the role that it was opened with.
+        known = user
 
         async def still_allowed() -> None:
-            await self._database.read(lambda tx: require_session(tx, session_text))
+            nonlocal known
+            known = await self._database.read(lambda tx: require_session(tx, session_text))
 
         await self._streams.follow(
             Subscription(
                 workspace_id=user.workspace_id,
                 last_event_id=None if last is None else last.decode("latin-1").strip() or None,
                 still_allowed=still_allowed,
-                sees=lambda row: may_see(user, row),
+                sees=lambda row: may_see(known, row),
                 since_ms=since_ms,
             ),
             send,

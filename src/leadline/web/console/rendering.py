@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
 from leadline.clock import iso_from_ms
@@ -55,14 +55,20 @@ class Renderer:
         return self._environment.get_template(template).render(values).encode()
 
     def fragment(self, template: str, block: str, values: Mapping[str, Any]) -> bytes | None:
-        """One block of a page (or of what is around every page) alone; None when there is no such block."""
+        """One block of a page (or of what is around every page) alone; None when none can be rendered alone.
+
+        A block that needs what its page sets or imports outside of it is a part of the page, but no fragment.
+        """
         context = self._environment.get_template(template).new_context(dict(values))
         # As the page itself would put them together when it is rendered as a whole.
         for name, render in self._environment.get_template("base.html").blocks.items():
             context.blocks.setdefault(name, []).append(render)
         if block not in context.blocks:
             return None
-        return "".join(context.blocks[block][0](context)).encode()
+        try:
+            return "".join(context.blocks[block][0](context)).encode()
+        except UndefinedError:
+            return None
 
 
 def within(assets: Assets, tag: str, name: str) -> Markup:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-from leadline.clock import ms_from_datetime
+from leadline.clock import YEAR_MAX, YEAR_MIN, is_within_years, ms_from_datetime
 from leadline.domain.errors import LeadlineError, Problem
 from leadline.ids import parse_id
 from leadline.web.console.forms import Form, invalid
@@ -66,9 +66,13 @@ def moment(form: Form, name: str) -> int | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-        return ms_from_datetime(at if at.tzinfo else at.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
+    except ValueError:
         raise invalid(Problem(name, "is not a time such as 2026-06-25T14:30")) from None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    if not is_within_years(at):
+        raise invalid(Problem(name, f"must be between {YEAR_MIN} and {YEAR_MAX}"))
+    return ms_from_datetime(at)
 
 
 def local_input(form: Form, name: str) -> str:

@@ -17,6 +17,7 @@ from leadline.domain.limits import (
     IMPORT_PART_BYTES_MAX,
     IMPORT_PROBLEMS_MAX,
 )
+from leadline.ids import NIL_ID, parse_id
 from leadline.operations import contact_imports as imports
 from leadline.operations.contact_export import export_page
 from leadline.operations.contact_imports import ReadAs, StartRequest
@@ -293,8 +294,9 @@ async def _export(tx: Tx, visit: Visit) -> Reply:
 
 
 async def _export_file(tx: Tx, visit: Visit) -> Reply:
+    asked = visit.query.text("smart_list_id")
     filters = {
-        "smart_list_id": visit.query.optional("smart_list_id"),
+        "smart_list_id": (parse_id(asked) or NIL_ID) if asked else None,
         "q": visit.query.optional("q"),
     }
     workspace_id = visit.workspace_id

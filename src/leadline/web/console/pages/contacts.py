@@ -19,7 +19,7 @@ from leadline.domain.limits import (
     SEARCH_CHARACTERS_MAX,
 )
 from leadline.domain.paging import page_request
-from leadline.ids import parse_id
+from leadline.ids import NIL_ID, parse_id
 from leadline.operations import contacts, smart_lists
 from leadline.operations.list_overview import list_options, outcomes_behind
 from leadline.store.database import Tx
@@ -91,7 +91,7 @@ async def found_contacts(tx: Tx, visit: Visit, text: str, found_max: int) -> lis
 async def _show(tx: Tx, visit: Visit) -> Reply:
     query = visit.query
     asked = query.text("smart_list_id")
-    smart_list_id = (parse_id(asked) or asked) if asked else None
+    smart_list_id = (parse_id(asked) or NIL_ID) if asked else None
     filters = search_filters(visit, query.text("q"))
     answer = await contacts.list_contacts(
         tx, visit.workspace_id, visit.page(), smart_list_id=smart_list_id, **filters
@@ -279,13 +279,13 @@ async def _join(tx: Tx, visit: Visit) -> Reply:
     contact_id, asked = visit.parameters["contact_id"], visit.form.text("smart_list_id")
     if not asked:
         raise invalid(Problem("smart_list_id", "choose a list"))
-    await smart_lists.join_smart_list(tx, visit.workspace_id, parse_id(asked) or asked, contact_id)
+    await smart_lists.join_smart_list(tx, visit.workspace_id, parse_id(asked) or NIL_ID, contact_id)
     return Gone(f"{_PATH}/{contact_id}", Flash("The contact is on the list."))
 
 
 async def _leave(tx: Tx, visit: Visit) -> Reply:
     contact_id, asked = visit.parameters["contact_id"], visit.form.text("smart_list_id")
-    await smart_lists.leave_smart_list(tx, visit.workspace_id, parse_id(asked) or asked, contact_id)
+    await smart_lists.leave_smart_list(tx, visit.workspace_id, parse_id(asked) or NIL_ID, contact_id)
     return Gone(f"{_PATH}/{contact_id}", Flash("The contact is off the list."))
 
 

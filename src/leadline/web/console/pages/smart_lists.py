@@ -14,7 +14,7 @@ from leadline.domain.access import Permission
 from leadline.domain.errors import InvalidRequest, Problem
 from leadline.domain.limits import SEARCH_CHARACTERS_MAX, SMART_LIST_NAME_CHARACTERS_MAX
 from leadline.domain.periods import DAY_MS
-from leadline.ids import parse_id
+from leadline.ids import NIL_ID, parse_id
 from leadline.operations import contacts, smart_lists
 from leadline.operations.list_overview import (
     GROWTH_DAYS,
@@ -182,7 +182,7 @@ async def _rename(tx: Tx, visit: Visit) -> Reply:
 
 async def _add(tx: Tx, visit: Visit) -> Reply:
     smart_list_id = visit.parameters["smart_list_id"]
-    contact_id = parse_id(visit.form.text("contact_id")) or visit.form.text("contact_id")
+    contact_id = parse_id(visit.form.text("contact_id")) or NIL_ID
     await smart_lists.join_smart_list(tx, visit.workspace_id, smart_list_id, contact_id)
     return Gone(f"{_PATH}/{smart_list_id}", Flash("The contact is on the list."))
 

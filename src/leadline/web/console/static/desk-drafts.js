@@ -93,16 +93,28 @@ export const drafts = {
     addEventListener("pagehide", saveNow);
     document.querySelectorAll("[data-draft]").forEach(restore);
   },
-  // It is being saved for good: nothing may come after it, nor what is still on its way.
-  async stop() {
-    clearTimeout(timer);
-    timer = 0;
-    dirty = null;
+  // A form is about to be sent. The one with the note saves it for good: nothing may come after it, nor what is still
+  // on its way. Any other comes after what was just typed, so that the page that it leads to shows it.
+  async stop(form) {
     await sending?.catch(() => {});
+    if (form.querySelector("[data-draft]")) {
+      clearTimeout(timer);
+      timer = 0;
+      dirty = null;
+    } else if (timer) {
+      await save(dirty);
+    }
+  },
+  // It was saved for good: what was kept here while the server was away must not come back.
+  forget(form) {
+    const note = form.querySelector("[data-draft]");
+    if (note) sessionStorage.removeItem(kept(note.dataset.draft));
   },
   start(form) {
     const note = form.querySelector("[data-draft]");
-    if (note) schedule(note);
+    // What is being typed in its place by now is newer.
+    if (!note || (dirty?.isConnected && !note.isConnected)) return;
+    schedule(note);
   },
   // The page has changed: what was just typed goes to where the same is asked now, or at once to the server.
   moved() {

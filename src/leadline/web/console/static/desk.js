@@ -169,7 +169,7 @@ function send(form, submitter) {
 async function carryOut(form, submitter) {
   const asked = dialog()?.dataset.call;
   if (form.dataset.desk === "finish") ownDoing.add(asked);
-  await drafts.stop();
+  await drafts.stop(form);
   const fields = new FormData(form);
   if (submitter?.name) fields.set(submitter.name, submitter.value);
   fields.set("scripted", "1");
@@ -184,6 +184,7 @@ async function carryOut(form, submitter) {
 
 function succeeded(form, fields, text) {
   if (text) say(text);
+  drafts.forget(form);
   const note = form.querySelector("#note");
   // What was typed since it was sent belongs to the next one.
   if (note && note.value === fields.get("note").replaceAll("\r\n", "\n")) {
@@ -202,10 +203,11 @@ function failed(form, refused) {
   const text = known ? said : "The server cannot be reached. What you typed is kept here; try again.";
   if (form.dataset.desk === "finish" && form.isConnected) {
     showProblem(text);
-    drafts.start(form);
   } else {
     say(text, "error");
   }
+  // Before the page changes: when the call has ended meanwhile, what was typed moves to where it is asked about.
+  drafts.start(form);
   load();
 }
 

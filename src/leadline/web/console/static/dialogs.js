@@ -1,4 +1,5 @@
 // Native dialogs: data-opens="id" opens one, data-closes closes the one it is in; data-confirm asks before a form is sent.
+import { toast } from "./toasts.js";
 
 export function open(dialog) {
   if (!dialog.open) dialog.showModal();
@@ -26,6 +27,12 @@ export function ask(question, label = "Yes") {
   });
 }
 
+// The part that it was in may have been fetched again while the question stood: then the form that came in its place.
+function asItIsNow(form) {
+  if (form.isConnected) return form;
+  return [...document.forms].find((each) => each.getAttribute("action") === form.getAttribute("action"));
+}
+
 export function setUpDialogs() {
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
@@ -50,10 +57,15 @@ export function setUpDialogs() {
     if (!form.dataset.confirm || form.dataset.confirmed) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (await ask(form.dataset.confirm, form.dataset.confirmLabel)) {
-      form.dataset.confirmed = "true";
-      form.requestSubmit(event.submitter ?? undefined);
+    const submitter = event.submitter;
+    if (!(await ask(form.dataset.confirm, form.dataset.confirmLabel))) return;
+    const meant = asItIsNow(form);
+    if (!meant) {
+      toast("There is nothing left to do: it has changed meanwhile.", "info");
+      return;
     }
+    meant.dataset.confirmed = "true";
+    meant.requestSubmit(submitter?.form === meant ? submitter : undefined);
   }, { capture: true });
   for (const dialog of document.querySelectorAll("dialog[data-open]")) open(dialog);
 }

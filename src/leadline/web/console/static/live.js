@@ -26,6 +26,9 @@ export function changed(part) {
   asSent.delete(part);
 }
 
+// A page that was shown once answers with where to go instead, which is none of its parts.
+const isPage = (answer) => answer.ok && (answer.headers.get("content-type") ?? "").startsWith("text/html");
+
 // Fetch a block of this page again and put it in place; what is focused within it stays focused (by its id).
 export async function refresh(part) {
   if (part.dataset.loading) {
@@ -36,7 +39,9 @@ export async function refresh(part) {
   try {
     const answer = await fetch(part.dataset.url ?? location.href, { headers: { "Leadline-Fragment": part.dataset.fragment } });
     if (answer.status === 401) location.reload();
-    if (answer.ok) place(part, await answer.text());
+    const html = isPage(answer) ? await answer.text() : null;
+    // Who took something in hand while it was fetched keeps what he has before him.
+    if (html !== null && !("paused" in part.dataset)) place(part, html);
   } catch {
     // The server is away; the stream's return refreshes everything.
   } finally {

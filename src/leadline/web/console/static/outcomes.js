@@ -8,6 +8,8 @@ const part = document.getElementById("outcomes");
 const announcer = document.getElementById("announcer");
 // What is in hand: { item, list, before (the ids as they were), byPointer }.
 let taken = null;
+// How many orders are on their way to the server.
+let saving = 0;
 
 const items = (list) => [...list.querySelectorAll(".outcome")];
 const ids = (list) => items(list).map((item) => item.dataset.id);
@@ -33,8 +35,14 @@ function letGo() {
   const { item } = taken;
   item.classList.remove("taken");
   item.querySelector(".grip").setAttribute("aria-pressed", "false");
-  delete part.dataset.paused;
   taken = null;
+}
+
+// What the server says is put in place again, unless something is in hand or on its way: it would be older than that.
+function settle() {
+  if (taken || saving) return;
+  delete part.dataset.paused;
+  refresh(part);
 }
 
 // The others move round the one in hand, so that it keeps its focus and its pointer.
@@ -64,7 +72,7 @@ function putBack() {
   while (now < wanted && step(item, false)) now += 1;
   announce(`${item.dataset.name} is back at place ${place(item)}.`);
   letGo();
-  refresh(part);
+  settle();
 }
 
 async function drop() {
@@ -72,7 +80,7 @@ async function drop() {
   letGo();
   if (ids(list).join() === before.join()) {
     announce(`${item.dataset.name} stays at place ${place(item)}.`);
-    refresh(part);
+    settle();
     return;
   }
   await save(list, `${item.dataset.name} is at place ${place(item)} now.`);
@@ -83,6 +91,7 @@ async function save(list, said) {
   form.set("outcome_type", list.dataset.type);
   for (const id of ids(list)) form.append("outcome_ids", id);
   part.dataset.paused = "true";
+  saving += 1;
   try {
     await post("/outcomes/order", form);
     announce(said);
@@ -90,10 +99,10 @@ async function save(list, said) {
     announce(refused.message);
     toast(refused.message, "error");
   } finally {
-    delete part.dataset.paused;
+    saving -= 1;
     // What is on the screen is not what was fetched last.
     changed(part);
-    refresh(part);
+    settle();
   }
 }
 
