@@ -174,6 +174,23 @@ def test_every_table_of_a_statement_is_asked_for_its_workspace(name: str) -> Non
     assert named >= wheres >= 1, text
 
 
+@pytest.mark.parametrize("filters", [each for each in every_choice(deliveries._CONDITIONS) if each])
+def test_a_list_of_deliveries_is_found_by_what_tells_most(
+    filters: dict[str, Any], sqlite_connection: Any
+) -> None:
+    (step, *_) = plan_of(sqlite_connection, deliveries.listing_of(filters))
+    telling = [
+        name for name in ("call_id", "contact_id", "state", "outcome_id", "endpoint_id") if name in filters
+    ]
+    wanted = telling[0] if telling else "created_at"
+    assert f"USING INDEX ix_deliveries_{wanted}" in step
+
+
+def test_the_calls_that_are_not_closed_are_found_among_themselves(sqlite_connection: Any) -> None:
+    (step, *_) = plan_of(sqlite_connection, calls.listing_of({"state": "live", "since": 0}))
+    assert "USING INDEX ix_calls_open" in step
+
+
 @each_statement
 def test_no_mark_is_left_in_what_engines_read(name: str) -> None:
     statement = NAMED[name]

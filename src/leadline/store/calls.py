@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leadline.domain.paging import PageRequest
@@ -185,13 +185,21 @@ async def forget_contact_of_calls(tx: Tx, workspace_id: str, contact_id: str) ->
     await tx.run(_FORGET_NOTES, workspace_id=workspace_id, contact_id=contact_id)
 
 
+def listing_of(filters: Mapping[str, Any]) -> Statement:
+    """A page of the calls that meet these filters."""
+    conditions = tuple(_CONDITIONS[name] for name in filters)
+    index = ""
+    if filters.get("state", "closed") != "closed":
+        # There are few, and an index of them alone.
+        conditions, index = (*conditions, "state <> 'closed'"), "ix_calls_open"
+    return listing(CallRow, "calls", ("started_at", "call_id"), conditions, index)
+
+
 async def page_of_calls(
     tx: Tx, workspace_id: str, page: PageRequest, filters: dict[str, Any]
 ) -> list[CallRow]:
     """By their start, newest first. `filters`: state, agent_id, contact_id, since, missing (any value)."""
-    conditions = tuple(_CONDITIONS[name] for name in filters)
-    statement = listing(CallRow, "calls", ("started_at", "call_id"), conditions)
-    rows = await tx.all(statement, workspace_id=workspace_id, **page_values(page), **filters)
+    rows = await tx.all(listing_of(filters), workspace_id=workspace_id, **page_values(page), **filters)
     return [CallRow(*row) for row in rows]
 
 

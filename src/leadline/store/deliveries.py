@@ -8,7 +8,7 @@ each time runs out of attempts.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -241,6 +241,28 @@ _CONDITIONS = {
 }
 
 
+# The index for a filter, the most telling first.
+_INDEXES = (
+    ("call_id", "ix_deliveries_call_id"),
+    ("contact_id", "ix_deliveries_contact_id_created_at"),
+    ("state", "ix_deliveries_state_created_at_delivery_id"),
+    ("outcome_id", "ix_deliveries_outcome_id_created_at"),
+    ("endpoint_id", "ix_deliveries_endpoint_id_created_at"),
+)
+
+
+def listing_of(filters: Mapping[str, Any]) -> Statement:
+    """A page of the deliveries that meet these filters."""
+    conditions = tuple(_CONDITIONS[name] for name in filters)
+    return listing(DeliveryRow, "deliveries", ("created_at", "delivery_id"), conditions, _index_for(filters))
+
+
+def _index_for(filters: Mapping[str, Any]) -> str:
+    # Nearly all have succeeded: that tells less than anything else.
+    wanted = {name for name, value in filters.items() if value != "succeeded"} or set(filters)
+    return next((index for name, index in _INDEXES if name in wanted), "")
+
+
 async def insert_deliveries(tx: Tx, rows: Sequence[DeliveryRow]) -> None:
     """Deliveries that are due at once, by the database's clock (the rows' own `due_at` is not read)."""
     await tx.change_many(_INSERT, rows)
@@ -270,9 +292,7 @@ async def page_of_deliveries(
     tx: Tx, workspace_id: str, page: PageRequest, filters: dict[str, Any]
 ) -> list[DeliveryRow]:
     """`filters`: state, outcome_id, call_id, contact_id, endpoint_id, since, until (by creation)."""
-    conditions = tuple(_CONDITIONS[name] for name in filters)
-    statement = listing(DeliveryRow, "deliveries", ("created_at", "delivery_id"), conditions)
-    rows = await tx.all(statement, workspace_id=workspace_id, **page_values(page), **filters)
+    rows = await tx.all(listing_of(filters), workspace_id=workspace_id, **page_values(page), **filters)
     return [DeliveryRow(*row) for row in rows]
 
 

@@ -13,6 +13,7 @@ execution was measured at several times the driver's (docs/decisions/0002).
 | `{now_ms}` | `unixepoch('subsec')` | `statement_timestamp()` | due times use the database's clock |
 | `{ids:x}`, `{texts:x}` | `json_each` | `json_array_elements_text` | a list is one parameter: its JSON |
 | `{pieces:x}` | `json_each` | `json_array_elements` | rows of four numbers are one parameter, likewise |
+| `{by:x}` | `INDEXED BY x` | nothing | SQLite reads a list in its order, however few of it are wanted |
 | `{id}` | `TEXT` | `uuid` | PostgreSQL has a type for ids |
 | `{joined:x}` | `group_concat` | `string_agg` | they have different names |
 | `{oldest_write_ms}` | now | the start of the oldest running transaction | SQLite has one writer, who is asking |
@@ -48,6 +49,7 @@ _MARKS: dict[Engine, dict[str, str]] = {
         "now_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
         "ids": "(SELECT value FROM json_each(:{0}))",
         "texts": "(SELECT value FROM json_each(:{0}))",
+        "by": "INDEXED BY {0}",
         "id": "TEXT",
         "pieces": (
             "(SELECT CAST(value ->> 0 AS INTEGER) AS span, CAST(value ->> 1 AS INTEGER) AS width_ms,"
@@ -69,6 +71,7 @@ _MARKS: dict[Engine, dict[str, str]] = {
         "now_ms": "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
         "ids": "(SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:{0} AS json)))",
         "texts": "(SELECT value FROM json_array_elements_text(CAST(:{0} AS json)))",
+        "by": "",
         "id": "uuid",
         "pieces": (
             "(SELECT CAST(value ->> 0 AS bigint) AS span, CAST(value ->> 1 AS bigint) AS width_ms,"

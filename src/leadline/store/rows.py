@@ -76,10 +76,19 @@ def _of_row(text: str) -> str:
 
 @cache
 def listing(
-    row_type: type[Row], source: str, order: tuple[str, str], conditions: tuple[str, ...] = ()
+    row_type: type[Row],
+    source: str,
+    order: tuple[str, str],
+    conditions: tuple[str, ...] = (),
+    index: str = "",
 ) -> Statement:
-    """A page, newest first, of one workspace's rows. `order` is the time and the id that break ties."""
+    """A page, newest first, of one workspace's rows. `order` is the time and the id that break ties.
+
+    `index` is what SQLite has to find them by. By itself it goes through all that there are in their order, and looks
+    whether the conditions are met: ten million rows for the two of one call.
+    """
     at, row_id = order
+    source += f" {{by:{index}}}" if index else ""
     where = " AND ".join(("workspace_id = :workspace_id", *conditions))
     return Statement(
         f"SELECT {columns(row_type)} FROM {source} WHERE {where} AND ({at}, {row_id}) < (:after_at, :after_id)"

@@ -140,6 +140,7 @@ OPERATIONS = (
         ),
         handler=_list,
         writes=False,
+        reads_long=True,
         key_use=KeyUse.NONE,
         query=ContactsQuery,
         answers={200: ContactsAnswer},

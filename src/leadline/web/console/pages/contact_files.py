@@ -317,5 +317,5 @@ PAGES = (
     act(f"{_IMPORT}/cancel", Permission.CONTACTS, _cancel),
     show(f"{_IMPORT}/problems.csv", Permission.CONTACTS, _problems),
     show(_EXPORT, Permission.CONTACTS, _export),
-    show(f"{_EXPORT}.csv", Permission.CONTACTS, _export_file),
+    show(f"{_EXPORT}.csv", Permission.CONTACTS, _export_file, reads_long=True),
 )

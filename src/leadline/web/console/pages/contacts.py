@@ -306,7 +306,7 @@ async def _erase(tx: Tx, visit: Visit) -> Reply:
 
 
 PAGES = (
-    show(_PATH, Permission.CONTACTS, _show),
+    show(_PATH, Permission.CONTACTS, _show, reads_long=True),
     act(_PATH, Permission.CONTACTS, _create, again=_new),
     show(f"{_PATH}/new", Permission.CONTACTS, _new),
     show(_ONE, Permission.CONTACTS, _look),
