@@ -442,6 +442,28 @@ async def test_a_lease_is_held_for_as_long_as_its_attempt_takes(
     assert len(site.hall.requests) == 3
 
 
+async def test_a_worker_does_not_take_over_its_own_deliveries_when_their_leases_run_out(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an outage that was longer than a lease, or a step of the clock."""
+    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 1)
+    monkeypatch.setattr(worker_module, "RENEW_SECONDS", 60)
+    await site.fill(1)
+    await site.change(max_concurrency=3)
+    await site.fill(5)
+    gate = site.hall.shut_gate()
+    observer = Takeovers()
+    await site.work(observer=observer)
+    await until_present(site.hall, 3)
+    await asyncio.sleep(2.5)
+    gate.set()
+    await site.until_succeeded(6)
+    assert len(site.hall.ids()) == len(set(site.hall.ids())) == 6
+    assert site.hall.present_max == 3, "they have their slots all the time"
+    assert observer.count == 0
+    assert {each.attempt_count for each in await site.deliveries()} == {1}
+
+
 async def die(worker: Worker) -> None:
     """Like SIGKILL: nothing is recorded and nothing is given back."""
     worker._forget_listener()

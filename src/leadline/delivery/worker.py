@@ -127,7 +127,8 @@ class Worker:
         self._next_look = 0.0
         self._alarms: dict[str, asyncio.TimerHandle] = {}
         self._in_flight_max = IN_FLIGHT_FIRST
-        self._flights: dict[str, _Flight] = {}
+        # By delivery and lease: one that was canceled and retried by hand may be on its way twice in one process.
+        self._flights: dict[tuple[str, str], _Flight] = {}
         self._of_workspace: Counter[str] = Counter()
         self._unrecorded: deque[tuple[Attempted, asyncio.Future[None]]] = deque()
         self._has_unrecorded = asyncio.Event()
@@ -263,6 +264,8 @@ class Worker:
             lease_ms=LEASE_SECONDS * 1000,
             attempts_max=self._settings.attempts_max,
             limit=free,
+            # A copy, as the claim may be carried out in another thread. Those of other workspaces do no harm.
+            held=frozenset(self._flights) if self._of_workspace[workspace_id] else frozenset(),
         )
         # A claim that a power cut takes back is made again: what it had sent arrives twice, as after any death between
         # an answer and its record. So it waits for no disk.
@@ -285,14 +288,13 @@ class Worker:
             timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
             leased = Leased(workspace_id, lease_id, row, timeout)
             flight = _Flight(leased, asyncio.get_running_loop().time())
-            # By lease as well: after a takeover the same delivery may be on its way twice in one process.
-            key = f"{row.delivery_id}/{lease_id}"
+            key = (row.delivery_id, lease_id)
             self._flights[key] = flight
             self._of_workspace[workspace_id] += 1
             flight.task = asyncio.create_task(self._deliver(leased, secrets))
             flight.task.add_done_callback(partial(self._landed, key, workspace_id))
 
-    def _landed(self, key: str, workspace_id: str, task: asyncio.Task[None]) -> None:
+    def _landed(self, key: tuple[str, str], workspace_id: str, task: asyncio.Task[None]) -> None:
         del self._flights[key]
         self._of_workspace[workspace_id] -= 1
         if not self._of_workspace[workspace_id]:

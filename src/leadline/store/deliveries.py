@@ -71,6 +71,14 @@ class ClaimedRow(Row, frozen=True, gc=False):
     """Of the worker that it is taken over from, None when it was free."""
 
 
+class ExpiredRow(Row, frozen=True, gc=False):
+    """A delivery whose lease has run out."""
+
+    delivery_id: str
+    endpoint_id: str
+    lease_id: str
+
+
 class AttemptedRow(Row, frozen=True, gc=False):
     """A delivery whose attempt is over. `now` is the database's clock (Unix ms)."""
 
@@ -166,6 +174,11 @@ _DUE = ApartStatement(
 _LEASE = Statement(
     "UPDATE deliveries SET lease_id = :lease_id, due_at = :until, attempt_count = attempt_count + 1,"
     " schedule_step = schedule_step + 1 WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
+)
+# Never waited for: who claims holds endpoints, which those who record deliveries come to after them.
+_LOCK_EXPIRED = Statement(
+    f"SELECT {columns(ExpiredRow)} FROM deliveries WHERE workspace_id = :workspace_id"
+    " AND endpoint_id IN {ids:endpoint_ids} AND lease_id IS NOT NULL AND due_at <= {now_ms} {skip_locked}"
 )
 _EXHAUST = Statement(
     "UPDATE deliveries SET state = 'exhausted', due_at = NULL, lease_id = NULL, finished_at = :now"
@@ -321,6 +334,13 @@ async def lease_deliveries(
     """Ours until then (Unix ms of the database's clock). The attempt counts from here, whatever becomes of it."""
     wanted = json.dumps(list(delivery_ids))
     await tx.run(_LEASE, workspace_id=workspace_id, delivery_ids=wanted, lease_id=lease_id, until=until)
+
+
+async def lock_expired(tx: Tx, workspace_id: str, endpoint_ids: Sequence[str]) -> list[ExpiredRow]:
+    """What was leased to these endpoints for too long, except what somebody else holds at this moment."""
+    wanted = json.dumps(list(endpoint_ids))
+    rows = await tx.all(_LOCK_EXPIRED, workspace_id=workspace_id, endpoint_ids=wanted)
+    return [ExpiredRow(*row) for row in rows]
 
 
 async def exhaust_deliveries(tx: Tx, workspace_id: str, delivery_ids: Sequence[str]) -> None:
