@@ -25,7 +25,7 @@ from leadline.domain.outcomes import OutcomeDefinition, OutcomeType, Stay
 from leadline.domain.paging import page_request
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
-from leadline.operations.claim_deliveries import Prospect, find_claimable
+from leadline.operations.claim_deliveries import Claim, Prospect, find_claimable
 from leadline.operations.deliveries import list_deliveries
 from leadline.operations.endpoints import change_endpoint, list_endpoints
 from leadline.operations.outcomes import define_outcome
@@ -462,6 +462,31 @@ async def test_a_worker_does_not_take_over_its_own_deliveries_when_their_leases_
     assert site.hall.present_max == 3, "they have their slots all the time"
     assert observer.count == 0
     assert {each.attempt_count for each in await site.deliveries()} == {1}
+
+
+async def test_a_lease_is_held_from_its_claim_however_long_the_answer_to_that_takes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be renewed that much too late."""
+    loop, write = asyncio.get_running_loop(), site.database.write
+    committed: list[float] = []
+
+    async def answer_late(work: Callable[[Tx], Awaitable[Any]], *, durable: bool = True) -> Any:
+        answer = await write(work, durable=durable)
+        if isinstance(answer, Claim) and answer.deliveries:
+            committed.append(loop.time())
+            await asyncio.sleep(0.3)
+        return answer
+
+    await site.fill(1)
+    gate = site.hall.shut_gate()
+    monkeypatch.setattr(site.database, "write", answer_late)
+    worker = await site.work()
+    await until_present(site.hall, 1)
+    (flight,) = worker._flights.values()
+    assert flight.held_since <= committed[0]
+    gate.set()
+    await site.until_succeeded(1)
 
 
 async def die(worker: Worker) -> None:

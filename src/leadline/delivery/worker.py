@@ -267,12 +267,14 @@ class Worker:
             # A copy, as the claim may be carried out in another thread. Those of other workspaces do no harm.
             held=frozenset(self._flights) if self._of_workspace[workspace_id] else frozenset(),
         )
+        # Leases run from the claim, however long its answer takes.
+        held_since = asyncio.get_running_loop().time()
         # A claim that a power cut takes back is made again: what it had sent arrives twice, as after any death between
         # an answer and its record. So it waits for no disk.
         claim = await self._database.write(
             lambda tx: claim_deliveries(tx, workspace_id, prospect.endpoint_ids, request), durable=False
         )
-        self._set_going(workspace_id, request.lease_id, claim, prospect.secrets)
+        self._set_going(workspace_id, request.lease_id, claim, prospect.secrets, held_since)
         if claim.takeovers:
             self._observer.taken_over(claim.takeovers)
         if claim.more:
@@ -283,11 +285,13 @@ class Worker:
             # Somebody else was faster, or holds an endpoint at this moment and may leave something.
             self._set_alarm(workspace_id, PASSED_OVER_SECONDS)
 
-    def _set_going(self, workspace_id: str, lease_id: str, claim: Claim, secrets: Sequence[str]) -> None:
+    def _set_going(
+        self, workspace_id: str, lease_id: str, claim: Claim, secrets: Sequence[str], held_since: float
+    ) -> None:
         for row in claim.deliveries:
             timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
             leased = Leased(workspace_id, lease_id, row, timeout)
-            flight = _Flight(leased, asyncio.get_running_loop().time())
+            flight = _Flight(leased, held_since)
             key = (row.delivery_id, lease_id)
             self._flights[key] = flight
             self._of_workspace[workspace_id] += 1
