@@ -39,7 +39,7 @@ from leadline.operations.calls import NewCall, start_call
 from leadline.operations.claim_deliveries import ClaimRequest, claim_deliveries, find_claimable
 from leadline.operations.contacts import erase_contact
 from leadline.operations.deliveries import cancel_delivery, retry_delivery
-from leadline.operations.delivering import give_back, release, renew_leases
+from leadline.operations.delivering import cancel_empty, release, renew_leases
 from leadline.operations.endpoints import change_endpoint
 from leadline.operations.outcomes import define_outcome
 from leadline.operations.record_attempts import Attempted, record_attempts
@@ -360,13 +360,14 @@ class Life(RuleBasedStateMachine):
         held = self.take(data)
         delivery_id = held.delivery.delivery_id
         before = self.see()[delivery_id]
-        operation = release if begun else give_back
+        operation = release if begun else cancel_empty
         self.write(lambda tx: operation(tx, self.workspace_id, delivery_id, held.lease_id))
         after = self.see()[delivery_id]
         if before.lease_id != held.lease_id:
             assert after.row() == before.row()
             return
         assert after.lease_id is None
+        assert after.state == (DeliveryState.PENDING if begun else DeliveryState.CANCELED)
         assert after.attempt_count == before.attempt_count - (not begun)
 
     @precondition(lambda self: self.held)

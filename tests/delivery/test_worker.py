@@ -26,11 +26,13 @@ from leadline.domain.paging import page_request
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
 from leadline.operations.claim_deliveries import Claim, Prospect, find_claimable
-from leadline.operations.deliveries import list_deliveries
+from leadline.operations.contacts import erase_contact
+from leadline.operations.deliveries import cancel_delivery, list_deliveries, retry_delivery
 from leadline.operations.endpoints import change_endpoint, list_endpoints
 from leadline.operations.outcomes import define_outcome
 from leadline.operations.workspaces import create_workspace, delete_workspace, rotate_secret
 from leadline.store.database import Database, Tx
+from leadline.store.engines import Statement
 from leadline.store.migrating import migrate
 from leadline.wire.deliveries import DeliverySummary, EndpointView
 from postgres import DURABLE, PostgresServer, start_postgres
@@ -38,6 +40,7 @@ from store.databases import make_database as database_at
 
 SETTINGS = WorkerSettings(waits_seconds=(0.05, 0.05, 0.05), timeout_seconds=15.0)
 PATIENCE_SECONDS = 30.0
+EMPTY = Statement("UPDATE deliveries SET payload = NULL WHERE workspace_id = :workspace_id", register=False)
 GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -320,6 +323,47 @@ async def test_looks_in_vain_become_few_and_nobody_waits_for_them(
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 60.0)
     await site.fill(1, "/other")
     await site.until_succeeded(2)
+
+
+async def test_a_delivery_with_nothing_to_send_is_canceled_and_not_claimed_for_ever(site: Site) -> None:
+    await site.fill(1)
+
+    async def empty(tx: Tx) -> None:
+        await tx.run(EMPTY, workspace_id=site.workspace_id)
+
+    await site.database.write(empty)
+    await site.fill(1)
+    worker = await site.work()
+    await site.until_succeeded(1)
+    await until_polled(worker)
+    states = {each.state: each.attempt_count for each in await site.deliveries()}
+    assert states == {"canceled": 0, "succeeded": 1}
+    assert len(site.hall.requests) == 1
+
+
+async def test_a_person_erased_while_his_delivery_is_retried_leaves_nothing_to_be_sent(
+    postgres_site: tuple[Site, Database],
+) -> None:
+    site, other = postgres_site
+    await site.fill(1)
+    (delivery,) = await site.deliveries()
+    contact_id = delivery.contact_id
+    assert contact_id is not None
+    await site.database.write(lambda tx: cancel_delivery(tx, site.workspace_id, delivery.delivery_id))
+    retried, go_on = asyncio.Event(), asyncio.Event()
+
+    async def retry(tx: Tx) -> None:
+        await retry_delivery(tx, site.workspace_id, delivery.delivery_id)
+        retried.set()
+        await go_on.wait()
+
+    retrying = asyncio.create_task(site.database.write(retry))
+    await retried.wait()
+    erasing = asyncio.create_task(other.write(lambda tx: erase_contact(tx, site.workspace_id, contact_id)))
+    await asyncio.sleep(0.3)  # it has come to the row that is held, and waits
+    go_on.set()
+    await asyncio.gather(retrying, erasing)
+    assert [each.state for each in await site.deliveries()] == ["canceled"]
 
 
 async def test_410_disables_the_endpoint_and_all_of_it_waits_until_it_is_active_again(site: Site) -> None:

@@ -28,7 +28,7 @@ from leadline.operations.claim_deliveries import (
     claim_deliveries,
     find_claimable,
 )
-from leadline.operations.delivering import give_back, release, renew_leases, workspaces_due
+from leadline.operations.delivering import cancel_empty, release, renew_leases, workspaces_due
 from leadline.operations.record_attempts import Attempted, record_attempts
 from leadline.store.database import Database, Signal, Tx
 
@@ -319,9 +319,8 @@ class Worker:
 
     async def _deliver(self, leased: Leased, secrets: Sequence[str]) -> None:
         if leased.row.payload is None:
-            # Erased or expired between its retry and now; there is nothing to send.
             await self._database.write(
-                partial(_give_back, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
+                partial(_cancel_empty, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
             )
             return
         attempted = await make_attempt(self._sender, leased, secrets, self._clock)
@@ -441,5 +440,5 @@ async def _release(workspace_id: str, delivery_id: str, lease_id: str, tx: Tx) -
     await release(tx, workspace_id, delivery_id, lease_id)
 
 
-async def _give_back(workspace_id: str, delivery_id: str, lease_id: str, tx: Tx) -> None:
-    await give_back(tx, workspace_id, delivery_id, lease_id)
+async def _cancel_empty(workspace_id: str, delivery_id: str, lease_id: str, tx: Tx) -> None:
+    await cancel_empty(tx, workspace_id, delivery_id, lease_id)

@@ -14,10 +14,9 @@ async def renew_leases(tx: Tx, workspace_id: str, held: Mapping[str, Sequence[st
         await store.renew_leases(tx, workspace_id, delivery_ids, lease_id, lease_ms)
 
 
-async def give_back(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
-    """Return one that was claimed and not begun."""
-    await store.give_back_delivery(tx, workspace_id, delivery_id, lease_id)
-    tx.signal(Signal.DELIVERIES, workspace_id)
+async def cancel_empty(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
+    """End one that was claimed and has nothing to send: the person that it told of was erased."""
+    await store.cancel_claimed(tx, workspace_id, delivery_id, lease_id)
 
 
 async def release(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:

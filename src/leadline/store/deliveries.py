@@ -140,12 +140,23 @@ _CANCEL = Statement(
     "UPDATE deliveries SET state = 'canceled', due_at = NULL, lease_id = NULL, finished_at = :now"
     " WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id AND state = 'pending'"
 )
-_CANCEL_OF_CONTACT = Statement(
-    "UPDATE deliveries SET state = 'canceled', due_at = NULL, lease_id = NULL, finished_at = :now"
-    " WHERE workspace_id = :workspace_id AND contact_id = :contact_id AND state = 'pending'"
+# The attempt was never made: it is taken off the count again.
+_CANCEL_CLAIMED = Statement(
+    "UPDATE deliveries SET state = 'canceled', due_at = NULL, lease_id = NULL, finished_at = :now,"
+    " attempt_count = attempt_count - 1, schedule_step = schedule_step - 1 WHERE workspace_id = :workspace_id"
+    " AND delivery_id = :delivery_id AND lease_id = :lease_id"
 )
+# In the order of `_LOCK_ATTEMPTED`; without the CAST, SQLite would read all of the workspace to have it from an index.
+_LOCK_OF_CONTACT = Statement(
+    "SELECT delivery_id FROM deliveries WHERE workspace_id = :workspace_id AND contact_id = :contact_id"
+    " ORDER BY CAST(delivery_id AS {id}) {for_update}"
+)
+# In one statement: what is retried between two would be pending, with nothing to send. Only what is pending has a
+# due time or a lease, and it alone has not finished (CHECKs due, lease and finished).
 _FORGET_CONTACT = Statement(
-    "UPDATE deliveries SET payload = NULL, contact_id = NULL"
+    "UPDATE deliveries SET payload = NULL, contact_id = NULL, due_at = NULL, lease_id = NULL,"
+    " state = CASE WHEN state = 'pending' THEN 'canceled' ELSE state END,"
+    " finished_at = COALESCE(finished_at, :now)"
     " WHERE workspace_id = :workspace_id AND contact_id = :contact_id"
 )
 _FORGET_ANSWERS = Statement(
@@ -204,11 +215,6 @@ _RECORD = update_of_many(
 )
 _RELEASE = Statement(
     "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL WHERE workspace_id = :workspace_id"
-    " AND delivery_id = :delivery_id AND lease_id = :lease_id"
-)
-_GIVE_BACK = Statement(
-    "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL, attempt_count = attempt_count - 1,"
-    " schedule_step = schedule_step - 1 WHERE workspace_id = :workspace_id"
     " AND delivery_id = :delivery_id AND lease_id = :lease_id"
 )
 _END_LEASES = Statement(
@@ -304,9 +310,10 @@ async def cancel_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> bool:
 async def forget_contact_of_deliveries(tx: Tx, workspace_id: str, contact_id: str) -> None:
     """Cancel what is still pending to be sent about a person, and drop what was stored."""
     values = {"workspace_id": workspace_id, "contact_id": contact_id}
-    await tx.run(_CANCEL_OF_CONTACT, **values, now=tx.now_ms)
+    # First: whoever retries one of them, or writes down an answer, has done so or sees that nothing is kept.
+    await tx.all(_LOCK_OF_CONTACT, **values)
     await tx.run(_FORGET_ANSWERS, **values)
-    await tx.run(_FORGET_CONTACT, **values)
+    await tx.run(_FORGET_CONTACT, **values, now=tx.now_ms)
 
 
 async def workspaces_due(tx: Tx) -> list[str]:
@@ -377,9 +384,10 @@ async def release_delivery(tx: Tx, workspace_id: str, delivery_id: str, lease_id
     await tx.run(_RELEASE, workspace_id=workspace_id, delivery_id=delivery_id, lease_id=lease_id)
 
 
-async def give_back_delivery(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
-    """One that was claimed and not begun: as if it had not been claimed."""
-    await tx.run(_GIVE_BACK, workspace_id=workspace_id, delivery_id=delivery_id, lease_id=lease_id)
+async def cancel_claimed(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
+    """One that was claimed, and whose attempt is not to be made."""
+    values = {"workspace_id": workspace_id, "delivery_id": delivery_id, "lease_id": lease_id}
+    await tx.run(_CANCEL_CLAIMED, **values, now=tx.now_ms)
 
 
 async def end_leases(tx: Tx) -> int:
