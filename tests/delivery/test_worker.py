@@ -21,6 +21,7 @@ from leadline.delivery.sender import Sender
 from leadline.delivery.worker import IN_FLIGHT_FIRST, WORKSPACE_SHARE, Observer, Worker, WorkerSettings
 from leadline.domain.addresses import AddressPolicy
 from leadline.domain.calls import CallState
+from leadline.domain.errors import Unavailable
 from leadline.domain.outcomes import OutcomeDefinition, OutcomeType, Stay
 from leadline.domain.paging import page_request
 from leadline.operations.apply_outcome import Application, apply_outcome
@@ -432,6 +433,29 @@ async def test_stopping_finishes_what_is_in_flight(site: Site) -> None:
     await stopping
     assert await site.succeeded() == 5
     assert len(site.hall.requests) == 5
+
+
+async def test_stopping_records_what_was_answered_while_the_database_was_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has been sent: given back it would be sent again."""
+    record = worker_module._record
+
+    async def refuse(*_arguments: Any) -> int | None:
+        raise Unavailable
+
+    async def all_wait() -> bool:
+        return worker.trouble is not None and len(worker._unrecorded) == 3
+
+    monkeypatch.setattr(worker_module, "_record", refuse)
+    # So long it waits until it tries again.
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 60.0)
+    await site.fill(3)
+    worker = await site.work()
+    await until(all_wait)
+    monkeypatch.setattr(worker_module, "_record", record)
+    await site.stop(worker, 0)
+    assert [each.state for each in await site.deliveries()] == ["succeeded"] * 3
 
 
 async def test_what_the_grace_is_too_short_for_is_given_back_and_sent_by_the_next(site: Site) -> None:

@@ -43,6 +43,7 @@ ATTEMPT_SECONDS_MAX = 30
 CLAIM_MAX = 64
 CLAIMS_AT_ONCE = 4
 STOP_CLAIMING_SECONDS = 5.0
+STOP_RECORDING_SECONDS = 5.0
 # How long until an endpoint is looked at again that another worker was claiming for.
 PASSED_OVER_SECONDS = 0.02
 # Where everything is paused, or has no room, each commit would have us look in vain. After a few such looks in a row
@@ -163,10 +164,13 @@ class Worker:
         tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=grace_seconds)
-        cut_off = [flight.leased for flight in self._flights.values()]
+        cut_off = {key: flight.leased for key, flight in self._flights.items()}
         await _cancel([task for task in tasks if not task.done()])
         await _cancel(self._tasks[1:])
-        for leased in cut_off:
+        # What was answered is recorded, or waits for its lease to end: given back it would be sent again at once.
+        answered = {(attempted.delivery_id, attempted.lease_id) for attempted, _ in self._unrecorded}
+        await self._record_rest()
+        for leased in [leased for key, leased in cut_off.items() if key not in answered]:
             with contextlib.suppress(LeadlineError):
                 await self._database.write(
                     partial(_release, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
@@ -354,6 +358,20 @@ class Worker:
         batch = [self._unrecorded.popleft() for _ in range(min(len(self._unrecorded), RECORD_MAX))]
         if not self._unrecorded:
             self._has_unrecorded.clear()
+        await self._record_by_workspace(batch)
+
+    async def _record_rest(self) -> None:
+        """Once more what is left when the worker stops."""
+        batch = list(self._unrecorded)
+        self._unrecorded.clear()
+        try:
+            async with asyncio.timeout(STOP_RECORDING_SECONDS):
+                await self._record_by_workspace(batch)
+        except Exception as failure:  # noqa: BLE001 - whatever it was, the worker stops, and leases end by themselves
+            count = len(self._unrecorded)
+            log.warning("%d attempts were answered and could not be recorded: %s", count, describe(failure))
+
+    async def _record_by_workspace(self, batch: _Batch) -> None:
         by_workspace: dict[str, _Batch] = {}
         for each in batch:
             by_workspace.setdefault(each[0].workspace_id, []).append(each)
