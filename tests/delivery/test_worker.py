@@ -566,6 +566,33 @@ async def die(worker: Worker) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def test_a_claim_that_fails_leaves_none_beside_it_to_itself(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that stops waits for it: what it takes would wait for its lease to end."""
+    began, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def claim_in(_worker: Worker, workspace_id: str, _share: int) -> None:
+        if workspace_id == "fails":
+            await began.wait()
+            raise Unavailable
+        began.set()
+        await go_on.wait()
+        ended.set()
+
+    monkeypatch.setattr(Worker, "_claim_in", claim_in)
+    worker = await site.work()
+    for workspace_id in ("fails", "takes long"):
+        worker._look_at(workspace_id)
+    await began.wait()
+    stopping = asyncio.create_task(site.stop(worker, 0))
+    await asyncio.wait([stopping], timeout=1)
+    assert not stopping.done()
+    go_on.set()
+    await stopping
+    assert ended.is_set()
+
+
 async def test_every_secret_signs_while_it_is_rotated(site: Site) -> None:
     secrets = [
         (await site.database.write(lambda tx: rotate_secret(tx, site.workspace_id, 3600))).secret

@@ -214,7 +214,7 @@ class Worker:
             turn = [waiting.popleft() for _ in range(min(len(waiting), CLAIMS_AT_ONCE))]
             room = max(0, self._in_flight_max - len(self._flights))
             share = -(-room // len(turn))
-            await asyncio.gather(*(self._claim_in(workspace_id, share) for workspace_id in turn))
+            await _all([self._claim_in(workspace_id, share) for workspace_id in turn])
         if self._stopping:
             return
         with contextlib.suppress(TimeoutError):
@@ -432,6 +432,13 @@ class Worker:
         for workspace_id, leases in held.items():
             # Like a claim it waits for no disk.
             await self._database.write(partial(_renew, workspace_id, leases), durable=False)
+
+
+async def _all(works: Sequence[Awaitable[None]]) -> None:
+    """Wait for all of them, and then raise what the first met: when one fails, the others go on and are ours still."""
+    for failure in await asyncio.gather(*works, return_exceptions=True):
+        if failure is not None:
+            raise failure
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
