@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -24,14 +24,17 @@ from leadline.domain.calls import CallState
 from leadline.domain.errors import Unavailable
 from leadline.domain.outcomes import OutcomeDefinition, OutcomeType, Stay
 from leadline.domain.paging import page_request
+from leadline.ids import new_id
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
 from leadline.operations.claim_deliveries import Claim, Prospect, find_claimable
 from leadline.operations.contacts import erase_contact
 from leadline.operations.deliveries import cancel_delivery, list_deliveries, retry_delivery
+from leadline.operations.delivering import renew_leases
 from leadline.operations.endpoints import change_endpoint, list_endpoints
 from leadline.operations.outcomes import define_outcome
 from leadline.operations.workspaces import create_workspace, delete_workspace, rotate_secret
+from leadline.store import deliveries as store
 from leadline.store.database import Database, Tx
 from leadline.store.engines import Statement
 from leadline.store.migrating import migrate
@@ -530,6 +533,71 @@ async def test_a_worker_does_not_take_over_its_own_deliveries_when_their_leases_
     assert site.hall.present_max == 3, "they have their slots all the time"
     assert observer.count == 0
     assert {each.attempt_count for each in await site.deliveries()} == {1}
+
+
+async def test_leases_of_one_workspace_are_renewed_though_those_of_another_cannot_be(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew, renewed = worker_module._renew, 0
+
+    async def renew_or_refuse(workspace_id: str, *arguments: Any) -> None:
+        nonlocal renewed
+        if workspace_id == other.workspace_id:
+            raise Unavailable
+        await renew(workspace_id, *arguments)
+        renewed += 1
+
+    async def is_renewed() -> bool:
+        return renewed >= 2
+
+    monkeypatch.setattr(worker_module, "RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(worker_module, "_renew", renew_or_refuse)
+    row = await site.database.write(lambda tx: create_workspace(tx, "First"))
+    other = replace(site, workspace_id=row.workspace_id, outcomes={})
+    gate = site.hall.shut_gate()
+    worker = await site.work()
+    await other.fill(1)
+    await until_present(site.hall, 1)
+    await site.fill(1)
+    await until(is_renewed)
+    assert worker.trouble is not None
+    assert len(site.hall.requests) == 2, "while it was the first attempt of each"
+    gate.set()
+    await site.until_succeeded(1)
+    await other.until_succeeded(1)
+    await site.database.write(lambda tx: delete_workspace(tx, other.workspace_id))
+
+
+async def test_renewing_leases_and_recording_never_wait_for_each_other(
+    postgres_site: tuple[Site, Database],
+) -> None:
+    site, other = postgres_site
+    await site.fill(2)
+    first, second = sorted(each.delivery_id for each in await site.deliveries())
+    runs = Counter[str]()
+    is_held = asyncio.Event()
+
+    async def record(tx: Tx) -> None:
+        runs["record"] += 1
+        await store.lock_attempted(tx, site.workspace_id, [first])
+        is_held.set()
+        await asyncio.sleep(0.3)  # the other has come to the row that is held, and waits
+        await store.lock_attempted(tx, site.workspace_id, [second])
+
+    async def renew(tx: Tx) -> None:
+        runs["renew"] += 1
+        await renew_leases(tx, site.workspace_id, {leases[second]: [second], leases[first]: [first]}, 1000)
+
+    async def give_leases(tx: Tx) -> None:
+        for delivery_id, lease_id in leases.items():
+            await store.lease_deliveries(tx, site.workspace_id, [delivery_id], lease_id=lease_id, until=1)
+
+    leases = {second: new_id(), first: new_id()}
+    await site.database.write(give_leases)
+    recording = asyncio.create_task(site.database.write(record))
+    await is_held.wait()
+    await asyncio.gather(recording, other.write(renew))
+    assert runs == {"record": 1, "renew": 1}
 
 
 async def test_a_lease_is_held_from_its_claim_however_long_the_answer_to_that_takes(

@@ -429,9 +429,13 @@ class Worker:
                 leased = flight.leased
                 leases = held.setdefault(leased.workspace_id, {})
                 leases.setdefault(leased.lease_id, []).append(leased.row.delivery_id)
-        for workspace_id, leases in held.items():
-            # Like a claim it waits for no disk.
-            await self._database.write(partial(_renew, workspace_id, leases), durable=False)
+        # Like a claim it waits for no disk.
+        await _all(
+            [
+                self._database.write(partial(_renew, workspace_id, leases), durable=False)
+                for workspace_id, leases in held.items()
+            ]
+        )
 
 
 async def _all(works: Sequence[Awaitable[None]]) -> None:

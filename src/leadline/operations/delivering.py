@@ -10,6 +10,7 @@ from leadline.store.database import Signal, Tx
 
 async def renew_leases(tx: Tx, workspace_id: str, held: Mapping[str, Sequence[str]], lease_ms: int) -> None:
     """Hold on to deliveries that are still on their way, or cannot be written down yet; `held` has them by lease."""
+    await store.lock_deliveries(tx, workspace_id, sorted({each for some in held.values() for each in some}))
     for lease_id, delivery_ids in held.items():
         await store.renew_leases(tx, workspace_id, delivery_ids, lease_id, lease_ms)
 

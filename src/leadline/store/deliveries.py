@@ -195,6 +195,10 @@ _EXHAUST = Statement(
     "UPDATE deliveries SET state = 'exhausted', due_at = NULL, lease_id = NULL, finished_at = :now"
     " WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
 )
+_LOCK_MANY = Statement(
+    "SELECT delivery_id FROM deliveries WHERE workspace_id = :workspace_id"
+    " AND delivery_id IN {ids:delivery_ids} ORDER BY delivery_id {for_update}"
+)
 _RENEW = Statement(
     "UPDATE deliveries SET due_at = {now_ms} + :lease_ms WHERE workspace_id = :workspace_id"
     " AND delivery_id IN {ids:delivery_ids} AND lease_id = :lease_id"
@@ -354,6 +358,11 @@ async def exhaust_deliveries(tx: Tx, workspace_id: str, delivery_ids: Sequence[s
     """End those whose last attempt was begun and never recorded."""
     wanted = json.dumps(list(delivery_ids))
     await tx.run(_EXHAUST, workspace_id=workspace_id, delivery_ids=wanted, now=tx.now_ms)
+
+
+async def lock_deliveries(tx: Tx, workspace_id: str, delivery_ids: Sequence[str]) -> None:
+    """In the order of their ids, as `lock_attempted`, so that two workers never wait for each other."""
+    await tx.all(_LOCK_MANY, workspace_id=workspace_id, delivery_ids=json.dumps(list(delivery_ids)))
 
 
 async def renew_leases(
