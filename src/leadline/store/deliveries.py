@@ -252,6 +252,11 @@ _ATTEMPTS = Statement(
     " WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id ORDER BY number"
 )
 
+_NUMBERS_OF_ATTEMPTS = Statement(
+    "SELECT delivery_id, number FROM attempts"
+    " WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
+)
+
 _CONDITIONS = {
     "state": "state = :state",
     "outcome_id": "outcome_id = :outcome_id",
@@ -423,6 +428,15 @@ async def prune_deliveries(tx: Tx, workspace_id: str, kept_since: int, *, limit:
         await tx.run(_DELETE_ATTEMPTS, workspace_id=workspace_id, delivery_ids=delivery_ids)
         await tx.run(_DROP_PAYLOADS, workspace_id=workspace_id, delivery_ids=delivery_ids)
     return len(rows)
+
+
+async def numbers_of_attempts(
+    tx: Tx, workspace_id: str, delivery_ids: Sequence[str]
+) -> frozenset[tuple[str, int]]:
+    """(delivery_id, number) of every attempt on record at these deliveries."""
+    wanted = json.dumps(list(delivery_ids))
+    rows = await tx.all(_NUMBERS_OF_ATTEMPTS, workspace_id=workspace_id, delivery_ids=wanted)
+    return frozenset((row[0], row[1]) for row in rows)
 
 
 async def insert_attempts(tx: Tx, rows: Sequence[AttemptRow]) -> None:
