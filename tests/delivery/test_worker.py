@@ -29,7 +29,7 @@ from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
 from leadline.operations.claim_deliveries import Claim, Prospect, find_claimable
 from leadline.operations.contacts import erase_contact
-from leadline.operations.deliveries import cancel_delivery, list_deliveries, retry_delivery
+from leadline.operations.deliveries import cancel_delivery, get_delivery, list_deliveries, retry_delivery
 from leadline.operations.delivering import renew_leases
 from leadline.operations.endpoints import change_endpoint, list_endpoints
 from leadline.operations.outcomes import define_outcome
@@ -368,6 +368,34 @@ async def test_a_person_erased_while_his_delivery_is_retried_leaves_nothing_to_b
     go_on.set()
     await asyncio.gather(retrying, erasing)
     assert [each.state for each in await site.deliveries()] == ["canceled"]
+
+
+async def test_a_person_erased_while_an_answer_is_written_down_leaves_no_answer(
+    postgres_site: tuple[Site, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, other = postgres_site
+    record, written, go_on = worker_module._record, asyncio.Event(), asyncio.Event()
+
+    async def record_slowly(*arguments: Any) -> int | None:
+        answer = await record(*arguments)
+        written.set()
+        await go_on.wait()
+        return answer
+
+    monkeypatch.setattr(worker_module, "_record", record_slowly)
+    site.hall.answers.append(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nAda")
+    await site.fill(1)
+    (delivery,) = await site.deliveries()
+    contact_id = delivery.contact_id
+    assert contact_id is not None
+    await site.work()
+    await written.wait()
+    erasing = asyncio.create_task(other.write(lambda tx: erase_contact(tx, site.workspace_id, contact_id)))
+    await asyncio.sleep(0.3)  # it has come to the row that is held, and waits
+    go_on.set()
+    await erasing
+    answer = await site.database.read(lambda tx: get_delivery(tx, site.workspace_id, delivery.delivery_id))
+    assert [(each.status, each.response_body) for each in answer.delivery.attempts] == [(200, "")]
 
 
 async def test_410_disables_the_endpoint_and_all_of_it_waits_until_it_is_active_again(site: Site) -> None:
