@@ -260,6 +260,80 @@ async def test_stuck_lookups_do_not_hold_up_other_names() -> None:
     await asyncio.gather(*held)
 
 
+async def begun(asked: list[str], count: int) -> None:
+    async with asyncio.timeout(30):
+        while len(asked) < count:  # noqa: ASYNC110 - a thread rings no bell
+            await asyncio.sleep(0.005)
+
+
+async def test_lookups_that_hang_for_long_give_their_places_to_other_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("leadline.delivery.guard.RESOLVE_SECONDS_MAX", 0.2)
+    stuck = threading.Event()
+    asked: list[str] = []
+
+    def lookup(host: str) -> list[str]:
+        asked.append(host)
+        if host.startswith("stuck"):
+            stuck.wait(30)
+        return ["192.0.2.1"]
+
+    resolver = SystemResolver(lookup)
+    held = [asyncio.create_task(resolver(f"stuck{number}.example")) for number in range(LOOKUPS_MAX)]
+    await begun(asked, LOOKUPS_MAX)
+    async with asyncio.timeout(10):
+        assert await resolver("quick.example") == ["192.0.2.1"]
+    # It has its thread still, whose answer is good for those who ask now.
+    late = asyncio.create_task(resolver("stuck0.example"))
+    await asyncio.sleep(0)
+    stuck.set()
+    assert await asyncio.gather(late, *held) == [["192.0.2.1"]] * (LOOKUPS_MAX + 1)
+    assert asked.count("stuck0.example") == 1
+
+
+async def test_a_lookup_that_nobody_waits_for_any_more_is_not_begun() -> None:
+    stuck = threading.Event()
+    asked: list[str] = []
+
+    def lookup(host: str) -> list[str]:
+        asked.append(host)
+        if host.startswith("stuck"):
+            stuck.wait(30)
+        return ["192.0.2.1"]
+
+    resolver = SystemResolver(lookup)
+    held = [asyncio.create_task(resolver(f"stuck{number}.example")) for number in range(LOOKUPS_MAX)]
+    await begun(asked, LOOKUPS_MAX)
+    gone, waits = (asyncio.create_task(resolver(host)) for host in ("gone.example", "waits.example"))
+    await asyncio.sleep(0.01)
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    stuck.set()
+    assert await waits == ["192.0.2.1"]
+    await asyncio.gather(*held)
+    assert "gone.example" not in asked
+    assert await resolver("gone.example") == ["192.0.2.1"]
+
+
+async def test_no_more_lookups_are_begun_than_there_may_be_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leadline.delivery.guard.THREADS_MAX", 2)
+    stuck = threading.Event()
+
+    def lookup(_host: str) -> list[str]:
+        stuck.wait(30)
+        return ["192.0.2.1"]
+
+    resolver = SystemResolver(lookup)
+    held = [asyncio.create_task(resolver(host)) for host in ("a.example", "b.example")]
+    await asyncio.sleep(0)
+    with pytest.raises(socket.gaierror, match="too many"):
+        await resolver("c.example")
+    stuck.set()
+    await asyncio.gather(*held)
+    assert await resolver("c.example") == ["192.0.2.1"]
+
+
 async def test_the_failure_of_a_lookup_reaches_everybody_who_waits() -> None:
     def lookup(_host: str) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

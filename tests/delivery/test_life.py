@@ -39,12 +39,13 @@ from leadline.operations.calls import NewCall, start_call
 from leadline.operations.claim_deliveries import ClaimRequest, claim_deliveries, find_claimable
 from leadline.operations.contacts import erase_contact
 from leadline.operations.deliveries import cancel_delivery, retry_delivery
-from leadline.operations.delivering import give_back, release, renew_leases
+from leadline.operations.delivering import cancel_empty, release, renew_leases
 from leadline.operations.endpoints import change_endpoint
 from leadline.operations.outcomes import define_outcome
 from leadline.operations.record_attempts import Attempted, record_attempts
 from leadline.operations.workspaces import create_workspace
 from leadline.store import deliveries as store
+from leadline.store import endpoints
 from leadline.store.database import Database, Tx
 from leadline.store.deliveries import ClaimedRow
 from leadline.store.engines import Statement
@@ -175,6 +176,15 @@ class Life(RuleBasedStateMachine):
     def endpoint(self) -> Any:
         async def read(tx: Tx) -> Any:
             return await tx.first(_ENDPOINT, workspace_id=self.workspace_id)
+
+        return self.loop.run(self.database.read(read))
+
+    def tally(self) -> tuple[int, int]:
+        """How many attempts the endpoint has on its count, that succeeded and that failed."""
+
+        async def read(tx: Tx) -> tuple[int, int]:
+            found = (await endpoints.tallies(tx, self.workspace_id, [self.endpoint_id]))[self.endpoint_id]
+            return found.succeeded_total, found.failed_total
 
         return self.loop.run(self.database.read(read))
 
@@ -360,13 +370,14 @@ class Life(RuleBasedStateMachine):
         held = self.take(data)
         delivery_id = held.delivery.delivery_id
         before = self.see()[delivery_id]
-        operation = release if begun else give_back
+        operation = release if begun else cancel_empty
         self.write(lambda tx: operation(tx, self.workspace_id, delivery_id, held.lease_id))
         after = self.see()[delivery_id]
         if before.lease_id != held.lease_id:
             assert after.row() == before.row()
             return
         assert after.lease_id is None
+        assert after.state == (DeliveryState.PENDING if begun else DeliveryState.CANCELED)
         assert after.attempt_count == before.attempt_count - (not begun)
 
     @precondition(lambda self: self.held)
@@ -651,3 +662,22 @@ def test_the_laws_of_a_delivery_hold_in_every_order_of_events_on_postgresql(
     loop: asyncio.Runner, postgres: PostgresServer
 ) -> None:
     live(loop, postgres.create_database("life"), examples=8, steps=40)
+
+
+def test_results_that_are_recorded_again_count_once_for_their_endpoint(life: Life) -> None:
+    """A commit whose answer was lost; what is recorded beside them for the first time counts."""
+    for _ in range(3):
+        life.apply()
+    life.claim(limit=3)
+    refused, stale, ok = life.held
+    life.held.clear()
+    life.expire(stale)
+    life.record_together([(refused, "refused")])
+    life.claim(limit=1)
+    life.record_together([(refused, "refused"), (stale, "refused")])
+    assert life.endpoint()[3] == 2
+    assert life.tally() == (0, 2)
+    for _ in range(2):
+        life.record_together([(ok, "ok")])
+    assert life.endpoint()[3] == 0
+    assert life.tally() == (1, 2)

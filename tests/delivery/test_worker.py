@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -21,16 +21,22 @@ from leadline.delivery.sender import Sender
 from leadline.delivery.worker import IN_FLIGHT_FIRST, WORKSPACE_SHARE, Observer, Worker, WorkerSettings
 from leadline.domain.addresses import AddressPolicy
 from leadline.domain.calls import CallState
+from leadline.domain.errors import Unavailable
 from leadline.domain.outcomes import OutcomeDefinition, OutcomeType, Stay
 from leadline.domain.paging import page_request
+from leadline.ids import new_id
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
-from leadline.operations.claim_deliveries import Prospect, find_claimable
-from leadline.operations.deliveries import list_deliveries
+from leadline.operations.claim_deliveries import Claim, Prospect, find_claimable
+from leadline.operations.contacts import erase_contact
+from leadline.operations.deliveries import cancel_delivery, get_delivery, list_deliveries, retry_delivery
+from leadline.operations.delivering import renew_leases
 from leadline.operations.endpoints import change_endpoint, list_endpoints
 from leadline.operations.outcomes import define_outcome
 from leadline.operations.workspaces import create_workspace, delete_workspace, rotate_secret
+from leadline.store import deliveries as store
 from leadline.store.database import Database, Tx
+from leadline.store.engines import Statement
 from leadline.store.migrating import migrate
 from leadline.wire.deliveries import DeliverySummary, EndpointView
 from postgres import DURABLE, PostgresServer, start_postgres
@@ -38,6 +44,7 @@ from store.databases import make_database as database_at
 
 SETTINGS = WorkerSettings(waits_seconds=(0.05, 0.05, 0.05), timeout_seconds=15.0)
 PATIENCE_SECONDS = 30.0
+EMPTY = Statement("UPDATE deliveries SET payload = NULL WHERE workspace_id = :workspace_id", register=False)
 GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -322,6 +329,75 @@ async def test_looks_in_vain_become_few_and_nobody_waits_for_them(
     await site.until_succeeded(2)
 
 
+async def test_a_delivery_with_nothing_to_send_is_canceled_and_not_claimed_for_ever(site: Site) -> None:
+    await site.fill(1)
+
+    async def empty(tx: Tx) -> None:
+        await tx.run(EMPTY, workspace_id=site.workspace_id)
+
+    await site.database.write(empty)
+    await site.fill(1)
+    worker = await site.work()
+    await site.until_succeeded(1)
+    await until_polled(worker)
+    states = {each.state: each.attempt_count for each in await site.deliveries()}
+    assert states == {"canceled": 0, "succeeded": 1}
+    assert len(site.hall.requests) == 1
+
+
+async def test_a_person_erased_while_his_delivery_is_retried_leaves_nothing_to_be_sent(
+    postgres_site: tuple[Site, Database],
+) -> None:
+    site, other = postgres_site
+    await site.fill(1)
+    (delivery,) = await site.deliveries()
+    contact_id = delivery.contact_id
+    assert contact_id is not None
+    await site.database.write(lambda tx: cancel_delivery(tx, site.workspace_id, delivery.delivery_id))
+    retried, go_on = asyncio.Event(), asyncio.Event()
+
+    async def retry(tx: Tx) -> None:
+        await retry_delivery(tx, site.workspace_id, delivery.delivery_id)
+        retried.set()
+        await go_on.wait()
+
+    retrying = asyncio.create_task(site.database.write(retry))
+    await retried.wait()
+    erasing = asyncio.create_task(other.write(lambda tx: erase_contact(tx, site.workspace_id, contact_id)))
+    await asyncio.sleep(0.3)  # it has come to the row that is held, and waits
+    go_on.set()
+    await asyncio.gather(retrying, erasing)
+    assert [each.state for each in await site.deliveries()] == ["canceled"]
+
+
+async def test_a_person_erased_while_an_answer_is_written_down_leaves_no_answer(
+    postgres_site: tuple[Site, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, other = postgres_site
+    record, written, go_on = worker_module._record, asyncio.Event(), asyncio.Event()
+
+    async def record_slowly(*arguments: Any) -> int | None:
+        answer = await record(*arguments)
+        written.set()
+        await go_on.wait()
+        return answer
+
+    monkeypatch.setattr(worker_module, "_record", record_slowly)
+    site.hall.answers.append(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nAda")
+    await site.fill(1)
+    (delivery,) = await site.deliveries()
+    contact_id = delivery.contact_id
+    assert contact_id is not None
+    await site.work()
+    await written.wait()
+    erasing = asyncio.create_task(other.write(lambda tx: erase_contact(tx, site.workspace_id, contact_id)))
+    await asyncio.sleep(0.3)  # it has come to the row that is held, and waits
+    go_on.set()
+    await erasing
+    answer = await site.database.read(lambda tx: get_delivery(tx, site.workspace_id, delivery.delivery_id))
+    assert [(each.status, each.response_body) for each in answer.delivery.attempts] == [(200, "")]
+
+
 async def test_410_disables_the_endpoint_and_all_of_it_waits_until_it_is_active_again(site: Site) -> None:
     await site.fill(1)
     site.hall.answers.append(GONE)
@@ -390,6 +466,29 @@ async def test_stopping_finishes_what_is_in_flight(site: Site) -> None:
     assert len(site.hall.requests) == 5
 
 
+async def test_stopping_records_what_was_answered_while_the_database_was_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has been sent: given back it would be sent again."""
+    record = worker_module._record
+
+    async def refuse(*_arguments: Any) -> int | None:
+        raise Unavailable
+
+    async def all_wait() -> bool:
+        return worker.trouble is not None and len(worker._unrecorded) == 3
+
+    monkeypatch.setattr(worker_module, "_record", refuse)
+    # So long it waits until it tries again.
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 60.0)
+    await site.fill(3)
+    worker = await site.work()
+    await until(all_wait)
+    monkeypatch.setattr(worker_module, "_record", record)
+    await site.stop(worker, 0)
+    assert [each.state for each in await site.deliveries()] == ["succeeded"] * 3
+
+
 async def test_what_the_grace_is_too_short_for_is_given_back_and_sent_by_the_next(site: Site) -> None:
     await site.fill(5)
     gate = site.hall.shut_gate()
@@ -442,6 +541,118 @@ async def test_a_lease_is_held_for_as_long_as_its_attempt_takes(
     assert len(site.hall.requests) == 3
 
 
+async def test_a_worker_does_not_take_over_its_own_deliveries_when_their_leases_run_out(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an outage that was longer than a lease, or a step of the clock."""
+    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 1)
+    monkeypatch.setattr(worker_module, "RENEW_SECONDS", 60)
+    await site.fill(1)
+    await site.change(max_concurrency=3)
+    await site.fill(5)
+    gate = site.hall.shut_gate()
+    observer = Takeovers()
+    await site.work(observer=observer)
+    await until_present(site.hall, 3)
+    await asyncio.sleep(2.5)
+    gate.set()
+    await site.until_succeeded(6)
+    assert len(site.hall.ids()) == len(set(site.hall.ids())) == 6
+    assert site.hall.present_max == 3, "they have their slots all the time"
+    assert observer.count == 0
+    assert {each.attempt_count for each in await site.deliveries()} == {1}
+
+
+async def test_leases_of_one_workspace_are_renewed_though_those_of_another_cannot_be(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew, renewed = worker_module._renew, 0
+
+    async def renew_or_refuse(workspace_id: str, *arguments: Any) -> None:
+        nonlocal renewed
+        if workspace_id == other.workspace_id:
+            raise Unavailable
+        await renew(workspace_id, *arguments)
+        renewed += 1
+
+    async def is_renewed() -> bool:
+        return renewed >= 2
+
+    monkeypatch.setattr(worker_module, "RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(worker_module, "_renew", renew_or_refuse)
+    row = await site.database.write(lambda tx: create_workspace(tx, "First"))
+    other = replace(site, workspace_id=row.workspace_id, outcomes={})
+    gate = site.hall.shut_gate()
+    worker = await site.work()
+    await other.fill(1)
+    await until_present(site.hall, 1)
+    await site.fill(1)
+    await until(is_renewed)
+    assert worker.trouble is not None
+    assert len(site.hall.requests) == 2, "while it was the first attempt of each"
+    gate.set()
+    await site.until_succeeded(1)
+    await other.until_succeeded(1)
+    await site.database.write(lambda tx: delete_workspace(tx, other.workspace_id))
+
+
+async def test_renewing_leases_and_recording_never_wait_for_each_other(
+    postgres_site: tuple[Site, Database],
+) -> None:
+    site, other = postgres_site
+    await site.fill(2)
+    first, second = sorted(each.delivery_id for each in await site.deliveries())
+    runs = Counter[str]()
+    is_held = asyncio.Event()
+
+    async def record(tx: Tx) -> None:
+        runs["record"] += 1
+        await store.lock_attempted(tx, site.workspace_id, [first])
+        is_held.set()
+        await asyncio.sleep(0.3)  # the other has come to the row that is held, and waits
+        await store.lock_attempted(tx, site.workspace_id, [second])
+
+    async def renew(tx: Tx) -> None:
+        runs["renew"] += 1
+        await renew_leases(tx, site.workspace_id, {leases[second]: [second], leases[first]: [first]}, 1000)
+
+    async def give_leases(tx: Tx) -> None:
+        for delivery_id, lease_id in leases.items():
+            await store.lease_deliveries(tx, site.workspace_id, [delivery_id], lease_id=lease_id, until=1)
+
+    leases = {second: new_id(), first: new_id()}
+    await site.database.write(give_leases)
+    recording = asyncio.create_task(site.database.write(record))
+    await is_held.wait()
+    await asyncio.gather(recording, other.write(renew))
+    assert runs == {"record": 1, "renew": 1}
+
+
+async def test_a_lease_is_held_from_its_claim_however_long_the_answer_to_that_takes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be renewed that much too late."""
+    loop, write = asyncio.get_running_loop(), site.database.write
+    committed: list[float] = []
+
+    async def answer_late(work: Callable[[Tx], Awaitable[Any]], *, durable: bool = True) -> Any:
+        answer = await write(work, durable=durable)
+        if isinstance(answer, Claim) and answer.deliveries:
+            committed.append(loop.time())
+            await asyncio.sleep(0.3)
+        return answer
+
+    await site.fill(1)
+    gate = site.hall.shut_gate()
+    monkeypatch.setattr(site.database, "write", answer_late)
+    worker = await site.work()
+    await until_present(site.hall, 1)
+    (flight,) = worker._flights.values()
+    assert flight.held_since <= committed[0]
+    gate.set()
+    await site.until_succeeded(1)
+
+
 async def die(worker: Worker) -> None:
     """Like SIGKILL: nothing is recorded and nothing is given back."""
     worker._forget_listener()
@@ -449,6 +660,33 @@ async def die(worker: Worker) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_claim_that_fails_leaves_none_beside_it_to_itself(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that stops waits for it: what it takes would wait for its lease to end."""
+    began, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def claim_in(_worker: Worker, workspace_id: str, _share: int) -> None:
+        if workspace_id == "fails":
+            await began.wait()
+            raise Unavailable
+        began.set()
+        await go_on.wait()
+        ended.set()
+
+    monkeypatch.setattr(Worker, "_claim_in", claim_in)
+    worker = await site.work()
+    for workspace_id in ("fails", "takes long"):
+        worker._look_at(workspace_id)
+    await began.wait()
+    stopping = asyncio.create_task(site.stop(worker, 0))
+    await asyncio.wait([stopping], timeout=1)
+    assert not stopping.done()
+    go_on.set()
+    await stopping
+    assert ended.is_set()
 
 
 async def test_every_secret_signs_while_it_is_rotated(site: Site) -> None:

@@ -252,7 +252,7 @@ def test_hot_tables_are_reached_by_an_index_of_the_workspace(name: str, sqlite_c
         ("calls._APPLIED_TO", "sqlite_autoindex_applied_outcomes_2"),
         ("deliveries._DUE", "ix_deliveries_due"),
         ("deliveries._WORKSPACES_DUE", "ix_deliveries_due"),
-        ("endpoints._IN_FLIGHT", "ix_deliveries_leased"),
+        ("endpoints._LEASES", "ix_deliveries_leased"),
         ("endpoints._DUE", "ix_deliveries_leased"),
         ("endpoints._DUE", "ix_deliveries_due"),
         ("deliveries._KEPT_TOO_LONG", "ix_deliveries_kept"),

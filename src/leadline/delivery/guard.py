@@ -12,10 +12,10 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import lru_cache, partial
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -30,6 +30,8 @@ Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
 RESOLVE_SECONDS_MAX = 5.0
 LOOKUPS_MAX = 64
+# Those that hang for half a minute, 64 in each 5 s, are fewer by far.
+THREADS_MAX = 1024
 # All addresses are judged, but a hostile name must not make us knock at a thousand doors.
 CONNECT_ADDRESSES_MAX = 8
 # A judgement is a pure function of an address: each is made once.
@@ -86,36 +88,72 @@ class CheckedRoute(msgspec.Struct, frozen=True):
         ]
 
 
+class _Lookup:
+    """The lookup of one host, and how many attempts wait for it."""
+
+    __slots__ = ("task", "waiting")
+
+    def __init__(self, work: Callable[[_Lookup], Coroutine[Any, Any, list[str]]]) -> None:
+        self.waiting = 0
+        self.task = asyncio.create_task(work(self))
+        self.task.add_done_callback(_see)
+
+
+def _see(task: asyncio.Task[list[str]]) -> None:
+    """All who waited may have given up: an error that nobody took is no news."""
+    if not task.cancelled():
+        task.exception()
+
+
 class SystemResolver:
     """Asks the system's resolver, in threads of its own.
 
     A lookup cannot be called off, and a hostile name server can hold one for half a minute. So each host has
-    at most one lookup under way, which all attempts to it share; at most `LOOKUPS_MAX` run at once; and the
-    threads are daemons, which hold up no shutdown. Nothing is cached.
+    at most one lookup under way, which all attempts to it share; `LOOKUPS_MAX` begin at once, and one that hangs
+    gives up its place to others when its attempts give up, but not its thread, of which there are `THREADS_MAX`;
+    one that nobody waits for any more is not begun; and the threads are daemons, which hold up no shutdown.
+    Nothing is cached.
     """
 
     def __init__(self, lookup: Callable[[str], list[str]] | None = None) -> None:
         self._lookup = lookup or look_up
         self._slots = asyncio.Semaphore(LOOKUPS_MAX)
-        self._running: dict[str, asyncio.Task[list[str]]] = {}
+        self._running: dict[str, _Lookup] = {}
+        self._threads = 0
 
     async def __call__(self, host: str) -> Sequence[str]:
         """The addresses of `host`, in the system's order of preference; `OSError` when there are none."""
         lookup = self._running.get(host)
         if lookup is None:
-            lookup = self._running[host] = asyncio.create_task(self._look_up(host))
-            lookup.add_done_callback(lambda done: self._forget(host, done))
-        # One attempt running out of time must not take the answer from the others.
-        return await asyncio.shield(lookup)
+            lookup = self._running[host] = _Lookup(partial(self._look_up, host))
+        lookup.waiting += 1
+        try:
+            # One attempt running out of time must not take the answer from the others.
+            return await asyncio.shield(lookup.task)
+        finally:
+            lookup.waiting -= 1
 
-    def _forget(self, host: str, lookup: asyncio.Task[list[str]]) -> None:
-        del self._running[host]
-        if not lookup.cancelled():
-            lookup.exception()  # marks it as seen: all who waited may have given up
+    async def _look_up(self, host: str, lookup: _Lookup) -> list[str]:
+        try:
+            async with self._slots:
+                if not lookup.waiting:
+                    return []
+                answer = self._begin(host)
+                await asyncio.wait([answer], timeout=RESOLVE_SECONDS_MAX)
+            return await answer
+        finally:
+            del self._running[host]
 
-    async def _look_up(self, host: str) -> list[str]:
-        async with self._slots:
-            return await _in_daemon_thread(lambda: self._lookup(host))
+    def _begin(self, host: str) -> asyncio.Future[list[str]]:
+        if self._threads >= THREADS_MAX:
+            raise socket.gaierror(socket.EAI_AGAIN, "too many lookups hang")
+        answer = _in_daemon_thread(lambda: self._lookup(host))
+        self._threads += 1
+        answer.add_done_callback(self._end)
+        return answer
+
+    def _end(self, _answer: asyncio.Future[list[str]]) -> None:
+        self._threads -= 1
 
 
 def look_up(host: str) -> list[str]:
@@ -125,7 +163,7 @@ def look_up(host: str) -> list[str]:
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
-async def _in_daemon_thread(work: Callable[[], list[str]]) -> list[str]:
+def _in_daemon_thread(work: Callable[[], list[str]]) -> asyncio.Future[list[str]]:
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[str]] = loop.create_future()
 
@@ -147,7 +185,7 @@ async def _in_daemon_thread(work: Callable[[], list[str]]) -> list[str]:
             loop.call_soon_threadsafe(settle, result)
 
     threading.Thread(target=run, name="leadline-resolve", daemon=True).start()
-    return await answer
+    return answer
 
 
 class Guard:

@@ -28,7 +28,7 @@ from leadline.operations.claim_deliveries import (
     claim_deliveries,
     find_claimable,
 )
-from leadline.operations.delivering import give_back, release, renew_leases, workspaces_due
+from leadline.operations.delivering import cancel_empty, release, renew_leases, workspaces_due
 from leadline.operations.record_attempts import Attempted, record_attempts
 from leadline.store.database import Database, Signal, Tx
 
@@ -43,6 +43,7 @@ ATTEMPT_SECONDS_MAX = 30
 CLAIM_MAX = 64
 CLAIMS_AT_ONCE = 4
 STOP_CLAIMING_SECONDS = 5.0
+STOP_RECORDING_SECONDS = 5.0
 # How long until an endpoint is looked at again that another worker was claiming for.
 PASSED_OVER_SECONDS = 0.02
 # Where everything is paused, or has no room, each commit would have us look in vain. After a few such looks in a row
@@ -127,7 +128,8 @@ class Worker:
         self._next_look = 0.0
         self._alarms: dict[str, asyncio.TimerHandle] = {}
         self._in_flight_max = IN_FLIGHT_FIRST
-        self._flights: dict[str, _Flight] = {}
+        # By delivery and lease: one that was canceled and retried by hand may be on its way twice in one process.
+        self._flights: dict[tuple[str, str], _Flight] = {}
         self._of_workspace: Counter[str] = Counter()
         self._unrecorded: deque[tuple[Attempted, asyncio.Future[None]]] = deque()
         self._has_unrecorded = asyncio.Event()
@@ -162,10 +164,13 @@ class Worker:
         tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=grace_seconds)
-        cut_off = [flight.leased for flight in self._flights.values()]
+        cut_off = {key: flight.leased for key, flight in self._flights.items()}
         await _cancel([task for task in tasks if not task.done()])
         await _cancel(self._tasks[1:])
-        for leased in cut_off:
+        # What was answered is recorded, or waits for its lease to end: given back it would be sent again at once.
+        answered = {(attempted.delivery_id, attempted.lease_id) for attempted, _ in self._unrecorded}
+        await self._record_rest()
+        for leased in [leased for key, leased in cut_off.items() if key not in answered]:
             with contextlib.suppress(LeadlineError):
                 await self._database.write(
                     partial(_release, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
@@ -209,7 +214,7 @@ class Worker:
             turn = [waiting.popleft() for _ in range(min(len(waiting), CLAIMS_AT_ONCE))]
             room = max(0, self._in_flight_max - len(self._flights))
             share = -(-room // len(turn))
-            await asyncio.gather(*(self._claim_in(workspace_id, share) for workspace_id in turn))
+            await _all([self._claim_in(workspace_id, share) for workspace_id in turn])
         if self._stopping:
             return
         with contextlib.suppress(TimeoutError):
@@ -263,13 +268,17 @@ class Worker:
             lease_ms=LEASE_SECONDS * 1000,
             attempts_max=self._settings.attempts_max,
             limit=free,
+            # A copy, as the claim may be carried out in another thread. Those of other workspaces do no harm.
+            held=frozenset(self._flights) if self._of_workspace[workspace_id] else frozenset(),
         )
+        # Leases run from the claim, however long its answer takes.
+        held_since = asyncio.get_running_loop().time()
         # A claim that a power cut takes back is made again: what it had sent arrives twice, as after any death between
         # an answer and its record. So it waits for no disk.
         claim = await self._database.write(
             lambda tx: claim_deliveries(tx, workspace_id, prospect.endpoint_ids, request), durable=False
         )
-        self._set_going(workspace_id, request.lease_id, claim, prospect.secrets)
+        self._set_going(workspace_id, request.lease_id, claim, prospect.secrets, held_since)
         if claim.takeovers:
             self._observer.taken_over(claim.takeovers)
         if claim.more:
@@ -280,19 +289,20 @@ class Worker:
             # Somebody else was faster, or holds an endpoint at this moment and may leave something.
             self._set_alarm(workspace_id, PASSED_OVER_SECONDS)
 
-    def _set_going(self, workspace_id: str, lease_id: str, claim: Claim, secrets: Sequence[str]) -> None:
+    def _set_going(
+        self, workspace_id: str, lease_id: str, claim: Claim, secrets: Sequence[str], held_since: float
+    ) -> None:
         for row in claim.deliveries:
             timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
             leased = Leased(workspace_id, lease_id, row, timeout)
-            flight = _Flight(leased, asyncio.get_running_loop().time())
-            # By lease as well: after a takeover the same delivery may be on its way twice in one process.
-            key = f"{row.delivery_id}/{lease_id}"
+            flight = _Flight(leased, held_since)
+            key = (row.delivery_id, lease_id)
             self._flights[key] = flight
             self._of_workspace[workspace_id] += 1
             flight.task = asyncio.create_task(self._deliver(leased, secrets))
             flight.task.add_done_callback(partial(self._landed, key, workspace_id))
 
-    def _landed(self, key: str, workspace_id: str, task: asyncio.Task[None]) -> None:
+    def _landed(self, key: tuple[str, str], workspace_id: str, task: asyncio.Task[None]) -> None:
         del self._flights[key]
         self._of_workspace[workspace_id] -= 1
         if not self._of_workspace[workspace_id]:
@@ -313,9 +323,8 @@ class Worker:
 
     async def _deliver(self, leased: Leased, secrets: Sequence[str]) -> None:
         if leased.row.payload is None:
-            # Erased or expired between its retry and now; there is nothing to send.
             await self._database.write(
-                partial(_give_back, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
+                partial(_cancel_empty, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
             )
             return
         attempted = await make_attempt(self._sender, leased, secrets, self._clock)
@@ -349,6 +358,20 @@ class Worker:
         batch = [self._unrecorded.popleft() for _ in range(min(len(self._unrecorded), RECORD_MAX))]
         if not self._unrecorded:
             self._has_unrecorded.clear()
+        await self._record_by_workspace(batch)
+
+    async def _record_rest(self) -> None:
+        """Once more what is left when the worker stops."""
+        batch = list(self._unrecorded)
+        self._unrecorded.clear()
+        try:
+            async with asyncio.timeout(STOP_RECORDING_SECONDS):
+                await self._record_by_workspace(batch)
+        except Exception as failure:  # noqa: BLE001 - whatever it was, the worker stops, and leases end by themselves
+            count = len(self._unrecorded)
+            log.warning("%d attempts were answered and could not be recorded: %s", count, describe(failure))
+
+    async def _record_by_workspace(self, batch: _Batch) -> None:
         by_workspace: dict[str, _Batch] = {}
         for each in batch:
             by_workspace.setdefault(each[0].workspace_id, []).append(each)
@@ -406,9 +429,20 @@ class Worker:
                 leased = flight.leased
                 leases = held.setdefault(leased.workspace_id, {})
                 leases.setdefault(leased.lease_id, []).append(leased.row.delivery_id)
-        for workspace_id, leases in held.items():
-            # Like a claim it waits for no disk.
-            await self._database.write(partial(_renew, workspace_id, leases), durable=False)
+        # Like a claim it waits for no disk.
+        await _all(
+            [
+                self._database.write(partial(_renew, workspace_id, leases), durable=False)
+                for workspace_id, leases in held.items()
+            ]
+        )
+
+
+async def _all(works: Sequence[Awaitable[None]]) -> None:
+    """Wait for all of them, and then raise what the first met: when one fails, the others go on and are ours still."""
+    for failure in await asyncio.gather(*works, return_exceptions=True):
+        if failure is not None:
+            raise failure
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -435,5 +469,5 @@ async def _release(workspace_id: str, delivery_id: str, lease_id: str, tx: Tx) -
     await release(tx, workspace_id, delivery_id, lease_id)
 
 
-async def _give_back(workspace_id: str, delivery_id: str, lease_id: str, tx: Tx) -> None:
-    await give_back(tx, workspace_id, delivery_id, lease_id)
+async def _cancel_empty(workspace_id: str, delivery_id: str, lease_id: str, tx: Tx) -> None:
+    await cancel_empty(tx, workspace_id, delivery_id, lease_id)

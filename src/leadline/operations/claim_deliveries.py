@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from leadline.domain.endpoints import Bucket, EndpointState, Health, room, share_out
+from leadline.operations.delivering import renew_leases
 from leadline.operations.events import EventType, NewEvent, emit
 from leadline.operations.workspaces import signing_secrets
 from leadline.store import deliveries as store
@@ -36,12 +38,17 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """How much to claim, and how: one lease for all of it. `attempts_max` is the length of the schedule."""
+    """How much to claim, and how: one lease for all of it. `attempts_max` is the length of the schedule.
+
+    `held` are the deliveries that the worker itself has under way, each with its lease: they are not claimed again,
+    though an outage or a step of the clock ended their leases.
+    """
 
     lease_id: str
     lease_ms: int
     attempts_max: int
     limit: int
+    held: AbstractSet[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +82,14 @@ async def claim_deliveries(
     rows = await endpoints.lock_slots(tx, workspace_id, endpoint_ids)
     if not rows:
         return Claim(more=True)
-    held = [row.endpoint_id for row in rows]
-    busy = await endpoints.in_flight(tx, workspace_id, held)
+    busy = await _busy(tx, workspace_id, [row.endpoint_id for row in rows], request)
     rooms = {row.endpoint_id: _room(row, busy.get(row.endpoint_id, 0)) for row in rows}
     shares = share_out(request.limit, rooms, busy)
     wanted = [Room(endpoint_id, share) for endpoint_id, share in sorted(shares.items())]
     now = max(row.now for row in rows)
-    due = await store.due_deliveries(tx, workspace_id, wanted, now)
+    found = await store.due_deliveries(tx, workspace_id, wanted, now)
+    # Ours once more: what was being recorded when they were renewed, and then could not be, is among them.
+    due = [row for row in found if (row.delivery_id, row.lease_id) not in request.held]
     await _take_tokens(tx, workspace_id, rows, due)
     fresh = await _without_spent(tx, workspace_id, due, request)
     await store.lease_deliveries(
@@ -96,8 +104,25 @@ async def claim_deliveries(
         timeouts_seconds={row.endpoint_id: row.timeout_seconds for row in rows},
         takeovers=sum(row.lease_id is not None for row in due),
         # Whoever was given all that he has room for may have more.
-        more=len(rows) < len(endpoint_ids) or len(due) == sum(shares.values()) or len(shares) < len(rows),
+        more=len(rows) < len(endpoint_ids) or len(found) == sum(shares.values()) or len(shares) < len(rows),
     )
+
+
+async def _busy(
+    tx: Tx, workspace_id: str, endpoint_ids: Sequence[str], request: ClaimRequest
+) -> Mapping[str, int]:
+    """How many attempts are under way to each. This worker's own are, and their leases are renewed if need be."""
+    leases = await endpoints.leases(tx, workspace_id, endpoint_ids)
+    busy = Counter({row.endpoint_id: row.running for row in leases})
+    if request.held and any(row.expired for row in leases):
+        expired = await store.lock_expired(tx, workspace_id, endpoint_ids)
+        ours = [row for row in expired if (row.delivery_id, row.lease_id) in request.held]
+        by_lease: dict[str, list[str]] = {}
+        for row in ours:
+            by_lease.setdefault(row.lease_id, []).append(row.delivery_id)
+        await renew_leases(tx, workspace_id, by_lease, request.lease_ms)
+        busy.update(row.endpoint_id for row in ours)
+    return busy
 
 
 def _room(row: SlotsRow, in_flight: int) -> int:

@@ -10,14 +10,14 @@ from leadline.store.database import Signal, Tx
 
 async def renew_leases(tx: Tx, workspace_id: str, held: Mapping[str, Sequence[str]], lease_ms: int) -> None:
     """Hold on to deliveries that are still on their way, or cannot be written down yet; `held` has them by lease."""
+    await store.lock_deliveries(tx, workspace_id, sorted({each for some in held.values() for each in some}))
     for lease_id, delivery_ids in held.items():
         await store.renew_leases(tx, workspace_id, delivery_ids, lease_id, lease_ms)
 
 
-async def give_back(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
-    """Return one that was claimed and not begun."""
-    await store.give_back_delivery(tx, workspace_id, delivery_id, lease_id)
-    tx.signal(Signal.DELIVERIES, workspace_id)
+async def cancel_empty(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
+    """End one that was claimed and has nothing to send: the person that it told of was erased."""
+    await store.cancel_claimed(tx, workspace_id, delivery_id, lease_id)
 
 
 async def release(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:

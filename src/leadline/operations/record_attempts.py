@@ -87,11 +87,22 @@ async def record_attempts(
         _judge(each, rows[each.delivery_id], waits_seconds) for each in attempts if each.delivery_id in rows
     ]
     ruled = [(each, each.verdict) for each in judged if each.verdict is not None]
+    new = await _new_ones(tx, workspace_id, judged)
     await store.insert_attempts(tx, [_attempt_row(tx, each) for each in judged])
     await store.record_results(tx, [_result_row(tx, *each) for each in ruled])
-    disabled = await _record_health(tx, workspace_id, judged)
+    disabled = await _record_health(tx, workspace_id, new)
     await emit(tx, workspace_id, [*(_event(*each) for each in ruled), *disabled])
     return min((each.wait_ms for each in judged if each.wait_ms is not None), default=None)
+
+
+async def _new_ones(tx: Tx, workspace_id: str, judged: Sequence[_Judged]) -> list[_Judged]:
+    """Those that are not on record: after a commit whose answer was lost they are recorded again, and count once.
+
+    Recording an attempt ends its lease, so it is asked only of those whose lease is gone.
+    """
+    stale = sorted({each.row.delivery_id for each in judged if each.verdict is None})
+    known = await store.numbers_of_attempts(tx, workspace_id, stale) if stale else frozenset()
+    return [each for each in judged if (each.attempted.delivery_id, each.attempted.number) not in known]
 
 
 def _judge(attempted: Attempted, row: AttemptedRow, waits_seconds: Sequence[float]) -> _Judged:

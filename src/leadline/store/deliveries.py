@@ -71,6 +71,14 @@ class ClaimedRow(Row, frozen=True, gc=False):
     """Of the worker that it is taken over from, None when it was free."""
 
 
+class ExpiredRow(Row, frozen=True, gc=False):
+    """A delivery whose lease has run out."""
+
+    delivery_id: str
+    endpoint_id: str
+    lease_id: str
+
+
 class AttemptedRow(Row, frozen=True, gc=False):
     """A delivery whose attempt is over. `now` is the database's clock (Unix ms)."""
 
@@ -132,12 +140,23 @@ _CANCEL = Statement(
     "UPDATE deliveries SET state = 'canceled', due_at = NULL, lease_id = NULL, finished_at = :now"
     " WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id AND state = 'pending'"
 )
-_CANCEL_OF_CONTACT = Statement(
-    "UPDATE deliveries SET state = 'canceled', due_at = NULL, lease_id = NULL, finished_at = :now"
-    " WHERE workspace_id = :workspace_id AND contact_id = :contact_id AND state = 'pending'"
+# The attempt was never made: it is taken off the count again.
+_CANCEL_CLAIMED = Statement(
+    "UPDATE deliveries SET state = 'canceled', due_at = NULL, lease_id = NULL, finished_at = :now,"
+    " attempt_count = attempt_count - 1, schedule_step = schedule_step - 1 WHERE workspace_id = :workspace_id"
+    " AND delivery_id = :delivery_id AND lease_id = :lease_id"
 )
+# In the order of `_LOCK_ATTEMPTED`; without the CAST, SQLite would read all of the workspace to have it from an index.
+_LOCK_OF_CONTACT = Statement(
+    "SELECT delivery_id FROM deliveries WHERE workspace_id = :workspace_id AND contact_id = :contact_id"
+    " ORDER BY CAST(delivery_id AS {id}) {for_update}"
+)
+# In one statement: what is retried between two would be pending, with nothing to send. Only what is pending has a
+# due time or a lease, and it alone has not finished (CHECKs due, lease and finished).
 _FORGET_CONTACT = Statement(
-    "UPDATE deliveries SET payload = NULL, contact_id = NULL"
+    "UPDATE deliveries SET payload = NULL, contact_id = NULL, due_at = NULL, lease_id = NULL,"
+    " state = CASE WHEN state = 'pending' THEN 'canceled' ELSE state END,"
+    " finished_at = COALESCE(finished_at, :now)"
     " WHERE workspace_id = :workspace_id AND contact_id = :contact_id"
 )
 _FORGET_ANSWERS = Statement(
@@ -167,9 +186,18 @@ _LEASE = Statement(
     "UPDATE deliveries SET lease_id = :lease_id, due_at = :until, attempt_count = attempt_count + 1,"
     " schedule_step = schedule_step + 1 WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
 )
+# Never waited for: who claims holds endpoints, which those who record deliveries come to after them.
+_LOCK_EXPIRED = Statement(
+    f"SELECT {columns(ExpiredRow)} FROM deliveries WHERE workspace_id = :workspace_id"
+    " AND endpoint_id IN {ids:endpoint_ids} AND lease_id IS NOT NULL AND due_at <= {now_ms} {skip_locked}"
+)
 _EXHAUST = Statement(
     "UPDATE deliveries SET state = 'exhausted', due_at = NULL, lease_id = NULL, finished_at = :now"
     " WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
+)
+_LOCK_MANY = Statement(
+    "SELECT delivery_id FROM deliveries WHERE workspace_id = :workspace_id"
+    " AND delivery_id IN {ids:delivery_ids} ORDER BY delivery_id {for_update}"
 )
 _RENEW = Statement(
     "UPDATE deliveries SET due_at = {now_ms} + :lease_ms WHERE workspace_id = :workspace_id"
@@ -191,11 +219,6 @@ _RECORD = update_of_many(
 )
 _RELEASE = Statement(
     "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL WHERE workspace_id = :workspace_id"
-    " AND delivery_id = :delivery_id AND lease_id = :lease_id"
-)
-_GIVE_BACK = Statement(
-    "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL, attempt_count = attempt_count - 1,"
-    " schedule_step = schedule_step - 1 WHERE workspace_id = :workspace_id"
     " AND delivery_id = :delivery_id AND lease_id = :lease_id"
 )
 _END_LEASES = Statement(
@@ -228,6 +251,11 @@ _INSERT_ATTEMPTS = insertion_of_many(
 _ATTEMPTS = Statement(
     f"SELECT {columns(AttemptRow)} FROM attempts"
     " WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id ORDER BY number"
+)
+
+_NUMBERS_OF_ATTEMPTS = Statement(
+    "SELECT delivery_id, number FROM attempts"
+    " WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
 )
 
 _CONDITIONS = {
@@ -312,9 +340,10 @@ async def cancel_delivery(tx: Tx, workspace_id: str, delivery_id: str) -> bool:
 async def forget_contact_of_deliveries(tx: Tx, workspace_id: str, contact_id: str) -> None:
     """Cancel what is still pending to be sent about a person, and drop what was stored."""
     values = {"workspace_id": workspace_id, "contact_id": contact_id}
-    await tx.run(_CANCEL_OF_CONTACT, **values, now=tx.now_ms)
+    # First: whoever retries one of them, or writes down an answer, has done so or sees that nothing is kept.
+    await tx.all(_LOCK_OF_CONTACT, **values)
     await tx.run(_FORGET_ANSWERS, **values)
-    await tx.run(_FORGET_CONTACT, **values)
+    await tx.run(_FORGET_CONTACT, **values, now=tx.now_ms)
 
 
 async def workspaces_due(tx: Tx) -> list[str]:
@@ -344,10 +373,22 @@ async def lease_deliveries(
     await tx.run(_LEASE, workspace_id=workspace_id, delivery_ids=wanted, lease_id=lease_id, until=until)
 
 
+async def lock_expired(tx: Tx, workspace_id: str, endpoint_ids: Sequence[str]) -> list[ExpiredRow]:
+    """What was leased to these endpoints for too long, except what somebody else holds at this moment."""
+    wanted = json.dumps(list(endpoint_ids))
+    rows = await tx.all(_LOCK_EXPIRED, workspace_id=workspace_id, endpoint_ids=wanted)
+    return [ExpiredRow(*row) for row in rows]
+
+
 async def exhaust_deliveries(tx: Tx, workspace_id: str, delivery_ids: Sequence[str]) -> None:
     """End those whose last attempt was begun and never recorded."""
     wanted = json.dumps(list(delivery_ids))
     await tx.run(_EXHAUST, workspace_id=workspace_id, delivery_ids=wanted, now=tx.now_ms)
+
+
+async def lock_deliveries(tx: Tx, workspace_id: str, delivery_ids: Sequence[str]) -> None:
+    """In the order of their ids, as `lock_attempted`, so that two workers never wait for each other."""
+    await tx.all(_LOCK_MANY, workspace_id=workspace_id, delivery_ids=json.dumps(list(delivery_ids)))
 
 
 async def renew_leases(
@@ -378,9 +419,10 @@ async def release_delivery(tx: Tx, workspace_id: str, delivery_id: str, lease_id
     await tx.run(_RELEASE, workspace_id=workspace_id, delivery_id=delivery_id, lease_id=lease_id)
 
 
-async def give_back_delivery(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
-    """One that was claimed and not begun: as if it had not been claimed."""
-    await tx.run(_GIVE_BACK, workspace_id=workspace_id, delivery_id=delivery_id, lease_id=lease_id)
+async def cancel_claimed(tx: Tx, workspace_id: str, delivery_id: str, lease_id: str) -> None:
+    """One that was claimed, and whose attempt is not to be made."""
+    values = {"workspace_id": workspace_id, "delivery_id": delivery_id, "lease_id": lease_id}
+    await tx.run(_CANCEL_CLAIMED, **values, now=tx.now_ms)
 
 
 async def end_leases(tx: Tx) -> int:
@@ -407,6 +449,15 @@ async def prune_deliveries(tx: Tx, workspace_id: str, kept_since: int, *, limit:
         await tx.run(_DELETE_ATTEMPTS, workspace_id=workspace_id, delivery_ids=delivery_ids)
         await tx.run(_DROP_PAYLOADS, workspace_id=workspace_id, delivery_ids=delivery_ids)
     return len(rows)
+
+
+async def numbers_of_attempts(
+    tx: Tx, workspace_id: str, delivery_ids: Sequence[str]
+) -> frozenset[tuple[str, int]]:
+    """(delivery_id, number) of every attempt on record at these deliveries."""
+    wanted = json.dumps(list(delivery_ids))
+    rows = await tx.all(_NUMBERS_OF_ATTEMPTS, workspace_id=workspace_id, delivery_ids=wanted)
+    return frozenset((row[0], row[1]) for row in rows)
 
 
 async def insert_attempts(tx: Tx, rows: Sequence[AttemptRow]) -> None:

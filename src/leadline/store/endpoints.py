@@ -63,6 +63,14 @@ class SlotsRow(Row, frozen=True, gc=False):
     now: int
 
 
+class LeasesRow(Row, frozen=True, gc=False):
+    """How many of an endpoint's deliveries are leased, and how many more had a lease that ran out."""
+
+    endpoint_id: str
+    running: int
+    expired: int
+
+
 class HealthRow(Row, frozen=True, gc=False):
     workspace_id: str
     endpoint_id: str
@@ -138,9 +146,10 @@ _LOCK_SLOTS = Statement(
     " AND e.endpoint_id IN {ids:endpoint_ids} ORDER BY e.endpoint_id {skip_locked}"
 )
 # Counted after the lock: a count of the same statement would be from before it.
-_IN_FLIGHT = Statement(
-    "SELECT endpoint_id, COUNT(*) FROM deliveries WHERE workspace_id = :workspace_id"
-    " AND endpoint_id IN {ids:endpoint_ids} AND lease_id IS NOT NULL AND due_at > {now_ms} GROUP BY endpoint_id"
+_LEASES = Statement(
+    "SELECT endpoint_id, SUM(CASE WHEN due_at > {now_ms} THEN 1 ELSE 0 END),"
+    " SUM(CASE WHEN due_at > {now_ms} THEN 0 ELSE 1 END) FROM deliveries WHERE workspace_id = :workspace_id"
+    " AND endpoint_id IN {ids:endpoint_ids} AND lease_id IS NOT NULL GROUP BY endpoint_id"
 )
 _LOCK_HEALTH = Statement(
     f"SELECT {columns(HealthRow)} FROM endpoints WHERE workspace_id = :workspace_id"
@@ -260,11 +269,11 @@ async def lock_health(tx: Tx, workspace_id: str, endpoint_ids: Sequence[str]) ->
     return [HealthRow(*row) for row in rows]
 
 
-async def in_flight(tx: Tx, workspace_id: str, endpoint_ids: Sequence[str]) -> dict[str, int]:
-    """How many attempts are under way to each, in every process."""
+async def leases(tx: Tx, workspace_id: str, endpoint_ids: Sequence[str]) -> list[LeasesRow]:
+    """How many attempts are under way to each, in every process; those that have none may be left out."""
     wanted = json.dumps(list(endpoint_ids))
-    rows = await tx.all(_IN_FLIGHT, workspace_id=workspace_id, endpoint_ids=wanted)
-    return {row[0]: row[1] for row in rows}
+    rows = await tx.all(_LEASES, workspace_id=workspace_id, endpoint_ids=wanted)
+    return [LeasesRow(*row) for row in rows]
 
 
 async def backlogs(tx: Tx, workspace_id: str, endpoint_ids: Sequence[str]) -> dict[str, int]:
