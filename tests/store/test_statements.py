@@ -327,6 +327,8 @@ async def test_listings_read_in_the_order_of_an_index(opened: Opened, sqlite_con
     listings = [each for each in Statement.registry if " < (:after_at, :after_id)" in each.text]
     assert len(listings) > 100
     for statement in listings:
+        if "{by:" in statement.text:
+            continue  # few are wanted, and they are found before they are put in order
         plan = plan_of(sqlite_connection, statement)
         assert scans(plan) == [], (statement.text, plan)
         assert not any("TEMP B-TREE" in step for step in plan) or ":since" in statement.text, (
