@@ -37,9 +37,9 @@ QUEUE_MAX = 4096
 BATCH_MAX = 256
 LONG_READS_MAX = 4
 BUSY_TIMEOUT_MS = 5000
-# How long the write-ahead log gets before its pages move into the database file, which nobody can write meanwhile:
-# about 8 MB (some 5 ms) while others wait, and when nobody does 1 MB (below 1 ms).
-CHECKPOINT_FRAMES, CHECKPOINT_FRAMES_IDLE = 2000, 250
+# How long the write-ahead log gets before its pages move into the database file, which takes 3 ms and more, most of it
+# for syncs, and nobody can write meanwhile: about 8 MB when nobody waits, and twice that while others do.
+CHECKPOINT_FRAMES_IDLE, CHECKPOINT_FRAMES = 2000, 4000
 _NOTHING_WRITTEN_IS_TRUSTED = (
     "The disk failed to keep a commit. Restart Leadline, so that it reads what is there."
 )
