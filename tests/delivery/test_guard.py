@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -266,10 +267,10 @@ async def begun(asked: list[str], count: int) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_lookups_that_hang_for_long_give_their_places_to_other_names(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("leadline.delivery.guard.RESOLVE_SECONDS_MAX", 0.2)
+async def with_every_place_taken() -> tuple[
+    SystemResolver, list[str], threading.Event, list[asyncio.Task[Sequence[str]]]
+]:
+    """A resolver whose places are all taken until the event is set; the names it asked for, and who waits for them."""
     stuck = threading.Event()
     asked: list[str] = []
 
@@ -280,8 +281,17 @@ async def test_lookups_that_hang_for_long_give_their_places_to_other_names(
         return ["192.0.2.1"]
 
     resolver = SystemResolver(lookup)
-    held = [asyncio.create_task(resolver(f"stuck{number}.example")) for number in range(LOOKUPS_MAX)]
+    hosts = [f"stuck{number}.example" for number in range(LOOKUPS_MAX)]
+    held = [asyncio.create_task(resolver(host)) for host in hosts]
     await begun(asked, LOOKUPS_MAX)
+    return resolver, asked, stuck, held
+
+
+async def test_lookups_that_hang_for_long_give_their_places_to_other_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("leadline.delivery.guard.RESOLVE_SECONDS_MAX", 0.2)
+    resolver, asked, stuck, held = await with_every_place_taken()
     async with asyncio.timeout(10):
         assert await resolver("quick.example") == ["192.0.2.1"]
     # It has its thread still, whose answer is good for those who ask now.
@@ -293,18 +303,7 @@ async def test_lookups_that_hang_for_long_give_their_places_to_other_names(
 
 
 async def test_a_lookup_that_nobody_waits_for_any_more_is_not_begun() -> None:
-    stuck = threading.Event()
-    asked: list[str] = []
-
-    def lookup(host: str) -> list[str]:
-        asked.append(host)
-        if host.startswith("stuck"):
-            stuck.wait(30)
-        return ["192.0.2.1"]
-
-    resolver = SystemResolver(lookup)
-    held = [asyncio.create_task(resolver(f"stuck{number}.example")) for number in range(LOOKUPS_MAX)]
-    await begun(asked, LOOKUPS_MAX)
+    resolver, asked, stuck, held = await with_every_place_taken()
     gone, waits = (asyncio.create_task(resolver(host)) for host in ("gone.example", "waits.example"))
     await asyncio.sleep(0.01)
     gone.cancel()

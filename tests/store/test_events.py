@@ -180,7 +180,9 @@ async def test_a_position_is_known_while_its_event_is_kept(opened: Opened) -> No
 async def test_pruning_keeps_the_newest_so_that_the_order_goes_on(opened: Opened) -> None:
     for name in "abcd":
         await opened.database.write(lambda tx, name=name: emit(tx, opened.workspace_id, name))  # type: ignore[misc]
-    far_future_ms = 2**50
+    long_ago_ms, far_future_ms = 1, 2**50
+    gone = await opened.database.write(lambda tx: prune_events(tx, opened.workspace_id, long_ago_ms, limit=2))
+    assert gone == 0, "what is not old enough stays"
     counts = [
         await opened.database.write(lambda tx: prune_events(tx, opened.workspace_id, far_future_ms, limit=2))
         for _ in range(3)
