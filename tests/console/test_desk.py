@@ -278,7 +278,7 @@ def test_a_note_that_was_kept_here_does_not_come_back_once_it_was_sent(
     page.route("**/draft", lambda route: route.abort())
     with page.expect_event("requestfailed"):
         page.fill("#note", "Said once")
-    page.wait_for_function("sessionStorage.length > 0")
+    page.wait_for_function("() => sessionStorage.length > 0")
     page.keyboard.press("Escape")
     page.keyboard.press("1")
     expect(page.locator(".applied-note")).to_have_text("Said once")

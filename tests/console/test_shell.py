@@ -169,7 +169,7 @@ def test_the_stream_tells_an_agent_of_his_own_calls_alone(window: Callable[..., 
     desk.call(agent_id="grace")
     desk.call(agent_id="ada")
     desk.disposition()
-    page.wait_for_function("window.heard.length >= 3")
+    page.wait_for_function("() => window.heard.length >= 3")
     heard = page.evaluate("window.heard.map((event) => [event.type, event.data.agent_id ?? null])")
     assert heard == [["call.started", "ada"], ["call.answered", "ada"], ["outcomes.changed", None]]
 
@@ -187,7 +187,7 @@ def test_a_stream_goes_by_the_role_that_somebody_has_now(
     assert saved.status == 303
     desk.call(agent_id="grace")
     desk.call(agent_id="ada")
-    page.wait_for_function("window.heard.length >= 2")
+    page.wait_for_function("() => window.heard.length >= 2")
     heard = page.evaluate("window.heard.map((event) => event.data.agent_id)")
     assert heard == ["ada", "ada"]
 
