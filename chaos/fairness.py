@@ -3,8 +3,8 @@
 Three servers with a database each, alike but for the backlog of the third. They are measured in turn, a slice
 each, so that whatever else the machine does falls on all; those that are not measured are stopped (SIGSTOP)
 meanwhile. The second is the control: nothing tells it from the first, so its ratio says how far such a number
-moves by itself. A quantile is that of a slice, and of the slices the median counts: a pause of the machine falls
-into one of them.
+moves by itself. A quantile is that of a slice, a ratio that of a round, in which each had one, and of the rounds
+the median counts: a pause of the machine falls into one of them, and what it does all day on all.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import gc
 import itertools
 import random
 import signal
-import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import asyncpg
 import msgspec
@@ -244,8 +244,9 @@ async def _take_turns(arms: Sequence[Arm], inbox: Inbox, seconds: float) -> None
     for arm in arms:
         arm.freeze()
     numbers = itertools.count(5_550_000)
-    for _ in range(max(1, round(seconds / (len(arms) * SLICE_SECONDS)))):
-        for arm in arms:
+    for number in range(max(1, round(seconds / (len(arms) * SLICE_SECONDS)))):
+        first = number % len(arms)
+        for arm in [*arms[first:], *arms[:first]]:
             arm.thaw()
             await asyncio.sleep(WARM_UP_SECONDS)
             await _measure_slice(arm, inbox, numbers)
@@ -278,19 +279,21 @@ async def _latency(caller: Caller, inbox: Inbox, outcome_id: str, number: int) -
 def _lines(scenario: str, without: Arm, again: Arm, loaded: Arm) -> list[str]:
     lines = []
     for name, share in (("p50", 0.5), ("p99", 0.99)):
-        calm_ms, again_ms, loaded_ms = (_milliseconds(arm.slices, share) for arm in (without, again, loaded))
+        calm, alike, with_it = (
+            [_quantile(each, share) for each in arm.slices] for arm in (without, again, loaded)
+        )
         # Both calm arms together are what the loaded one is measured by.
-        both_ms = _milliseconds([*without.slices, *again.slices], share)
+        both = [(one + other) / 2 for one, other in zip(calm, alike, strict=True)]
         lines.append(
-            f"{scenario:20} {name}: {both_ms:7.1f} ms without, {loaded_ms:7.1f} ms with,"
-            f" ratio {loaded_ms / both_ms:5.2f}; control {again_ms / calm_ms:5.2f}"
-            f"  ({len(loaded.slices)} slices of {len(loaded.slices[0])} each)"
+            f"{scenario:20} {name}: {1000 * median(both):7.1f} ms without, {1000 * median(with_it):7.1f} ms with,"
+            f" ratio {_ratio(with_it, both):5.2f}; control {_ratio(alike, calm):5.2f}"
+            f"  ({len(with_it)} rounds of {len(loaded.slices[0])} each)"
         )
     return lines
 
 
-def _milliseconds(slices: Sequence[Sequence[float]], share: float) -> float:
-    return 1000 * statistics.median(_quantile(each, share) for each in slices)
+def _ratio(values: Sequence[float], others: Sequence[float]) -> float:
+    return median(value / other for value, other in zip(values, others, strict=True))
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

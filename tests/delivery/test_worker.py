@@ -476,7 +476,10 @@ async def test_stopping_records_what_was_answered_while_the_database_was_away(
         raise Unavailable
 
     async def all_wait() -> bool:
-        return worker.trouble is not None and len(worker._unrecorded) == 3
+        return (
+            worker.trouble is not None
+            and sum(len(each.attempts) for each in worker._unrecorded.values()) == 3
+        )
 
     monkeypatch.setattr(worker_module, "_record", refuse)
     # So long it waits until it tries again.

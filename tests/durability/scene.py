@@ -95,7 +95,9 @@ def _call(number: int) -> NewCall:
     )
 
 
-async def apply_once(database: Database, scene: Scene, call_id: str) -> EncodedAnswer:
+async def apply_once(
+    database: Database, scene: Scene, call_id: str, *, durable: bool = True
+) -> EncodedAnswer:
     """Apply the outcome under the call's own Idempotency-Key, as the web does."""
     body = {"outcome_id": scene.outcome_id}
     keyed = Keyed(
@@ -109,7 +111,7 @@ async def apply_once(database: Database, scene: Scene, call_id: str) -> EncodedA
         answer, _ = await apply_outcome(tx, scene.workspace_id, Application(call_id, scene.outcome_id))
         return EncodedAnswer(201, msgspec.json.encode(answer))
 
-    return await database.write(lambda tx: perform_once(tx, keyed, effect))
+    return await database.write(lambda tx: perform_once(tx, keyed, effect), durable=durable)
 
 
 def key_of(call_id: str) -> str:

@@ -21,7 +21,7 @@ from leadline.store import audit, calls, contacts, deliveries, smart_lists
 from leadline.store.database import Tx
 from leadline.store.engines import Engine, Statement, translate
 from leadline.store.migrating import migrate
-from leadline.store.postgresql import _prepare
+from leadline.store.postgresql import _SETTINGS, _prepare
 from leadline.store.sqlite import connect
 from store.databases import NOW, Opened, opened_database
 
@@ -202,7 +202,7 @@ def test_no_mark_is_left_in_what_engines_read(name: str) -> None:
 
 
 def test_casts_and_strings_are_no_parameters() -> None:
-    statement = Statement("SELECT :a, x::text, :b, :a, {now_ms} WHERE y IN {ids:c}", register=False)
+    statement = Statement("SELECT :a, x::text, :b, :a, {now_ms} WHERE y {in_ids:c}", register=False)
     assert statement.names == ("a", "b", "c")
     assert statement.postgresql.startswith("SELECT $1, x::text, $2, $1, ")
     assert "json_each(:c)" in translate(statement.text, Engine.SQLITE)
@@ -340,8 +340,8 @@ async def test_postgresql_can_answer_hot_statements_without_reading_whole_tables
 ) -> None:
     if engine != "postgresql":
         pytest.skip("PostgreSQL's own plans")
-    connection = await asyncpg.connect(shared_url)
-    await connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
+    connection = await asyncpg.connect(shared_url, server_settings=_SETTINGS)
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
     for name, statement in NAMED.items():
         if name.partition("[")[0] in MAY_SCAN:
             continue
@@ -355,12 +355,87 @@ async def test_postgresql_can_answer_hot_statements_without_reading_whole_tables
     await connection.close()
 
 
+async def test_postgresql_looks_rows_up_by_their_keys_before_it_knows_its_tables(
+    engine: str, make_url: Callable[[str], str]
+) -> None:
+    """Tables that were never analysed, and plans that are kept: as in the first minutes of a database."""
+    if engine != "postgresql":
+        pytest.skip("PostgreSQL's own plans")
+    url = make_url(engine)
+    await migrate(url)
+    connection = await asyncpg.connect(url, server_settings=_SETTINGS)
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    looked_up = 0
+    try:
+        for name, statement in NAMED.items():
+            found = BY_KEYS.search(statement.postgresql)
+            if found is None or found[1] not in HOT_TABLES or name in MAY_GO_THROUGH:
+                continue
+            looked_up += 1
+            await connection.execute(f"PREPARE p AS {statement.postgresql}")
+            nulls = ", ".join(["NULL"] * len(statement.postgresql_names))
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE p({nulls})"))
+            await connection.execute("DEALLOCATE p")
+            assert "Seq Scan" not in plan, (name, plan)
+            # The workspace alone would be all that it has.
+            reached = [found for found in INDEX_SCAN.findall(plan) if found[0] in HOT_TABLES]
+            assert reached, (name, plan)
+            assert all(" AND " in conditions for _, conditions in reached), (name, plan)
+    finally:
+        await connection.close()
+    assert looked_up > 15
+
+
+MAY_GO_THROUGH = {"supervision._ABOUT": "for a page of the console, and right once tables are analysed"}
+INDEX_SCAN = re.compile(rf"Index.* Scan .*\b(?:pk|ix|uq)_({'|'.join(HOT_TABLES)}).*\n +Index Cond: (.*)")
+# A table of which rows are wanted by a list of keys.
+BY_KEYS = re.compile(r"(?:FROM|UPDATE) (\w+)(?: \w)?\b(?=.* = ANY\(ARRAY\()", re.DOTALL)
+
+
 MOUNTAIN = """
 INSERT INTO deliveries (workspace_id, delivery_id, endpoint_id, webhook_url, payload, state, due_at,
                         attempt_count, schedule_step, created_at)
 SELECT $1, gen_random_uuid(), $2, 'https://example.com/dead', '{}', 'pending', number, 0, 0, number
 FROM generate_series(1, 20000) AS number
 """
+
+
+KEYS: dict[str, dict[str, object]] = {
+    "deliveries._LEASE": {"lease_id": NIL_ID, "until": 1, "delivery_ids": f'["{NIL_ID}"]'},
+    "deliveries._LOCK_ATTEMPTED": {"delivery_ids": f'["{NIL_ID}"]'},
+    "deliveries._RECORD": {"rows": f'[{{"delivery_id": "{NIL_ID}", "lease_id": "{NIL_ID}"}}]'},
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+async def test_postgresql_takes_no_new_workspace_for_a_small_one(
+    name: str, engine: str, make_url: Callable[[str], str]
+) -> None:
+    """All that it knows of is another workspace's mountain: by that, this one has nothing to read."""
+    if engine != "postgresql":
+        pytest.skip("PostgreSQL's own plans")
+    url = make_url(engine)
+    await migrate(url)
+    async with opened_database(url) as opened:
+        await opened.database.write(
+            partial(endpoint_for, workspace_id=opened.workspace_id, url="https://example.com/dead")
+        )
+    connection = await asyncpg.connect(url, server_settings=_SETTINGS)
+    await _prepare(connection)
+    try:
+        endpoint_id = await connection.fetchval("SELECT endpoint_id FROM endpoints LIMIT 1")
+        await connection.execute(MOUNTAIN, opened.workspace_id, endpoint_id)
+        await connection.execute("VACUUM ANALYZE")
+        values = {"workspace_id": NIL_ID, **KEYS[name]}
+        statement = NAMED[name]
+        arguments = [values[each] for each in statement.postgresql_names]
+        rows = await connection.fetch(f"EXPLAIN {statement.postgresql}", *arguments)
+    finally:
+        await connection.close()
+    plan = "\n".join(row[0] for row in rows)
+    by_key = re.search(r"Scan (?:using|on) pk_deliveries.*\n +Index Cond: .* AND ", plan)
+    # Or among those that are on their way, who are few.
+    assert by_key or "ix_deliveries_leased" in plan, plan
 
 
 @pytest.mark.parametrize("name", ["endpoints._DUE", "deliveries._WORKSPACES_DUE"])

@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from leadline.clock import Clock
@@ -50,15 +50,17 @@ PASSED_OVER_SECONDS = 0.02
 # the next wait for each other: 4, 8, then 16 ms.
 VAIN_LOOKS_FREE = 3
 VAIN_SECONDS_MIN, VAIN_SECONDS_MAX = 0.004, 0.016
-# What took its time is recorded a tenth of that later, together with others: each delivery of a slow receiver
-# would cost a commit and a claim of its own. What came back at once is recorded at once.
-GATHER_SHARE, GATHER_SECONDS_MIN, GATHER_SECONDS_MAX = 0.1, 0.005, 0.05
+# What took its time is recorded a tenth of that later, together with others of its workspace: each delivery of a slow
+# receiver would cost a commit and a claim of its own. What came back at once is recorded at once.
+GATHER_SHARE, GATHER_SECONDS_MIN, GATHER_SECONDS_MAX = 0.1, 0.005, 0.1
 IN_FLIGHT_MAX = 256
 # After a start there may be a mountain waiting: begin small, and grow with each attempt that ends.
 IN_FLIGHT_FIRST = 32
 # No workspace takes more than one in so many of what a worker may have in flight, however many endpoints it has.
 WORKSPACE_SHARE = 2
 RECORD_MAX = 128
+# So many requests are begun before the event loop is let go round: what others wait for is done in between.
+SENT_IN_ONE_GO = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,14 @@ class Observer:
 
 
 _Batch = list[tuple[Attempted, asyncio.Future[None]]]
+
+
+@dataclass(slots=True)
+class _Unrecorded:
+    """What of one workspace was answered and is to be recorded, and when (by the loop's clock)."""
+
+    due: float
+    attempts: deque[tuple[Attempted, asyncio.Future[None]]] = field(default_factory=deque)
 
 
 @dataclass(slots=True)
@@ -131,8 +141,8 @@ class Worker:
         # By delivery and lease: one that was canceled and retried by hand may be on its way twice in one process.
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._of_workspace: Counter[str] = Counter()
-        self._unrecorded: deque[tuple[Attempted, asyncio.Future[None]]] = deque()
-        self._has_unrecorded = asyncio.Event()
+        self._unrecorded: dict[str, _Unrecorded] = {}
+        self._record_now = asyncio.Event()
         self._record_alarm: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._forget_listener: Callable[[], None] = lambda: None
@@ -158,7 +168,7 @@ class Worker:
         # A claim under way is let through: cut off, what it has taken would wait for its lease to end.
         self._stopping = True
         self._wake.set()
-        self._has_unrecorded.set()
+        self._record_now.set()
         await asyncio.wait(self._tasks[:1], timeout=STOP_CLAIMING_SECONDS)
         await _cancel(self._tasks[:1])
         tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
@@ -168,7 +178,11 @@ class Worker:
         await _cancel([task for task in tasks if not task.done()])
         await _cancel(self._tasks[1:])
         # What was answered is recorded, or waits for its lease to end: given back it would be sent again at once.
-        answered = {(attempted.delivery_id, attempted.lease_id) for attempted, _ in self._unrecorded}
+        answered = {
+            (attempted.delivery_id, attempted.lease_id)
+            for waiting in self._unrecorded.values()
+            for attempted, _ in waiting.attempts
+        }
         await self._record_rest()
         for leased in [leased for key, leased in cut_off.items() if key not in answered]:
             with contextlib.suppress(LeadlineError):
@@ -278,7 +292,7 @@ class Worker:
         claim = await self._database.write(
             lambda tx: claim_deliveries(tx, workspace_id, prospect.endpoint_ids, request), durable=False
         )
-        self._set_going(workspace_id, request.lease_id, claim, prospect.secrets, held_since)
+        await self._set_going(workspace_id, request.lease_id, claim, prospect.secrets, held_since)
         if claim.takeovers:
             self._observer.taken_over(claim.takeovers)
         if claim.more:
@@ -289,18 +303,22 @@ class Worker:
             # Somebody else was faster, or holds an endpoint at this moment and may leave something.
             self._set_alarm(workspace_id, PASSED_OVER_SECONDS)
 
-    def _set_going(
+    async def _set_going(
         self, workspace_id: str, lease_id: str, claim: Claim, secrets: Sequence[str], held_since: float
     ) -> None:
+        flights = []
         for row in claim.deliveries:
             timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
-            leased = Leased(workspace_id, lease_id, row, timeout)
-            flight = _Flight(leased, held_since)
-            key = (row.delivery_id, lease_id)
-            self._flights[key] = flight
+            flight = _Flight(Leased(workspace_id, lease_id, row, timeout), held_since)
+            self._flights[row.delivery_id, lease_id] = flight
             self._of_workspace[workspace_id] += 1
-            flight.task = asyncio.create_task(self._deliver(leased, secrets))
+            flights.append(flight)
+        for number, flight in enumerate(flights, start=1):
+            flight.task = asyncio.create_task(self._deliver(flight.leased, secrets))
+            key = (flight.leased.row.delivery_id, lease_id)
             flight.task.add_done_callback(partial(self._landed, key, workspace_id))
+            if number % SENT_IN_ONE_GO == 0:
+                await asyncio.sleep(0)
 
     def _landed(self, key: tuple[str, str], workspace_id: str, task: asyncio.Task[None]) -> None:
         del self._flights[key]
@@ -330,53 +348,77 @@ class Worker:
         attempted = await make_attempt(self._sender, leased, secrets, self._clock)
         self._observer.attempted(attempted, leased.row.created_at)
         recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._unrecorded.append((attempted, recorded))
-        self._record_soon(attempted.duration_ms / 1000)
+        self._record_soon(attempted, recorded)
         await recorded
 
     # Recording
 
-    def _record_soon(self, took_seconds: float) -> None:
-        wait_seconds = min(GATHER_SECONDS_MAX, took_seconds * GATHER_SHARE)
-        at_once = wait_seconds < GATHER_SECONDS_MIN or len(self._unrecorded) >= RECORD_MAX or self._stopping
-        if at_once:
-            self._has_unrecorded.set()
+    def _record_soon(self, attempted: Attempted, recorded: asyncio.Future[None]) -> None:
+        now = asyncio.get_running_loop().time()
+        wait_seconds = min(GATHER_SECONDS_MAX, attempted.duration_ms / 1000 * GATHER_SHARE)
+        due = now if wait_seconds < GATHER_SECONDS_MIN else now + wait_seconds
+        waiting = self._unrecorded.setdefault(attempted.workspace_id, _Unrecorded(due))
+        waiting.attempts.append((attempted, recorded))
+        if len(waiting.attempts) >= RECORD_MAX:
+            due = now
+        waiting.due = min(waiting.due, due)
+        self._wake_recorder(waiting.due, now)
+
+    def _wake_recorder(self, due: float, now: float) -> None:
+        """At that time, if it does not wake before."""
+        if due <= now or self._stopping:
+            self._record_now.set()
             return
-        loop = asyncio.get_running_loop()
         alarm = self._record_alarm
-        if alarm is None or alarm.when() > loop.time() + wait_seconds:
-            if alarm is not None:
-                alarm.cancel()
-            self._record_alarm = loop.call_later(wait_seconds, self._has_unrecorded.set)
+        if alarm is not None:
+            if alarm.when() <= due:
+                return
+            alarm.cancel()
+        self._record_alarm = asyncio.get_running_loop().call_at(due, self._record_now.set)
 
     async def _record_some(self) -> None:
-        """Record what waits, together. What the database does not take now is kept and tried again."""
-        await self._has_unrecorded.wait()
+        """Record what is due, by workspace. What the database does not take now is kept and tried again."""
+        await self._record_now.wait()
+        self._record_now.clear()
         if self._record_alarm is not None:
             self._record_alarm.cancel()
             self._record_alarm = None
-        batch = [self._unrecorded.popleft() for _ in range(min(len(self._unrecorded), RECORD_MAX))]
-        if not self._unrecorded:
-            self._has_unrecorded.clear()
-        await self._record_by_workspace(batch)
+        now = asyncio.get_running_loop().time()
+        batches = [self._take(workspace_id) for workspace_id in self._to_record(now)]
+        if self._unrecorded:
+            self._wake_recorder(min(waiting.due for waiting in self._unrecorded.values()), now)
+        await self._record_batches(batches)
+
+    def _to_record(self, now: float) -> list[str]:
+        # A timer may be early by what it is measured in.
+        latest = now + 0.001
+        return [
+            workspace_id
+            for workspace_id, waiting in self._unrecorded.items()
+            if waiting.due <= latest or self._stopping
+        ]
+
+    def _take(self, workspace_id: str) -> _Batch:
+        waiting = self._unrecorded[workspace_id].attempts
+        batch = [waiting.popleft() for _ in range(min(len(waiting), RECORD_MAX))]
+        if not waiting:
+            del self._unrecorded[workspace_id]
+        return batch
 
     async def _record_rest(self) -> None:
         """Once more what is left when the worker stops."""
-        batch = list(self._unrecorded)
+        batches = [list(waiting.attempts) for waiting in self._unrecorded.values()]
         self._unrecorded.clear()
         try:
             async with asyncio.timeout(STOP_RECORDING_SECONDS):
-                await self._record_by_workspace(batch)
+                await self._record_batches(batches)
         except Exception as failure:  # noqa: BLE001 - whatever it was, the worker stops, and leases end by themselves
-            count = len(self._unrecorded)
+            count = sum(len(waiting.attempts) for waiting in self._unrecorded.values())
             log.warning("%d attempts were answered and could not be recorded: %s", count, describe(failure))
 
-    async def _record_by_workspace(self, batch: _Batch) -> None:
-        by_workspace: dict[str, _Batch] = {}
-        for each in batch:
-            by_workspace.setdefault(each[0].workspace_id, []).append(each)
+    async def _record_batches(self, batches: Sequence[_Batch]) -> None:
         # Side by side: on SQLite they share a commit, on PostgreSQL none waits for another.
-        failures = await asyncio.gather(*(self._record_or_keep(some) for some in by_workspace.values()))
+        failures = await asyncio.gather(*(self._record_or_keep(batch) for batch in batches))
         for failure in failures:
             if failure is not None:
                 raise failure
@@ -386,8 +428,11 @@ class Worker:
         try:
             await self._record([attempted for attempted, _ in batch])
         except BaseException as failure:
-            self._unrecorded.extendleft(reversed(batch))
-            self._has_unrecorded.set()
+            now = asyncio.get_running_loop().time()
+            waiting = self._unrecorded.setdefault(batch[0][0].workspace_id, _Unrecorded(now))
+            waiting.attempts.extendleft(reversed(batch))
+            waiting.due = now
+            self._record_now.set()
             if isinstance(failure, Exception):
                 return failure
             raise
@@ -398,8 +443,10 @@ class Worker:
 
     async def _record(self, attempts: Sequence[Attempted]) -> None:
         workspace_id = attempts[0].workspace_id
+        # Like a claim it waits for no disk: what a power cut takes back is sent again, as it is after any death between
+        # an answer and its record.
         wait_ms = await self._database.write(
-            partial(_record, workspace_id, attempts, self._settings.waits_seconds)
+            partial(_record, workspace_id, attempts, self._settings.waits_seconds), durable=False
         )
         if wait_ms is not None:
             self._set_alarm(workspace_id, wait_ms / 1000)

@@ -74,7 +74,7 @@ _APPLIED = columns(AppliedRow)
 _INSERT = insertion("calls", CallRow, tail="ON CONFLICT (workspace_id, external_id) DO NOTHING")
 _GET = Statement(f"SELECT {_CALL} FROM calls WHERE workspace_id = :workspace_id AND call_id = :call_id")
 _LOCK = Statement(
-    f"SELECT {_CALL} FROM calls WHERE workspace_id = :workspace_id AND call_id IN {{ids:call_ids}}"
+    f"SELECT {_CALL} FROM calls WHERE workspace_id = :workspace_id AND call_id {{in_ids:call_ids}}"
     " ORDER BY call_id {for_update}"
 )
 _BY_EXTERNAL_ID = Statement(
@@ -84,7 +84,7 @@ _UPDATE = update_of_many(
     "calls",
     "state = :state, line_result = :line_result, answered_at = :answered_at,"
     " ended_at = :ended_at, wrap_up_since = :wrap_up_since, closed_at = :closed_at",
-    "calls.call_id = :call_id",
+    ("call_id",),
 )
 _FORGET_CONTACT = Statement(
     "UPDATE calls SET contact_id = NULL, phone_number = NULL"
@@ -111,7 +111,7 @@ _GET_AGENT = Statement(
 )
 _OPEN_CALLS = Statement(
     "SELECT agent_id, call_id, state FROM calls WHERE workspace_id = :workspace_id AND state <> 'closed'"
-    " AND agent_id IN {texts:agent_ids} ORDER BY COALESCE(wrap_up_since, started_at), call_id"
+    " AND agent_id {in_texts:agent_ids} ORDER BY COALESCE(wrap_up_since, started_at), call_id"
 )
 _PENDING_CALL = Statement(
     "SELECT call_id FROM calls WHERE workspace_id = :workspace_id AND agent_id = :agent_id"
@@ -121,14 +121,14 @@ _PENDING_CALL = Statement(
 _INSERT_APPLIED = insertion_of_many("applied_outcomes", AppliedRow)
 _APPLIED_TO = Statement(
     f"SELECT {_APPLIED} FROM applied_outcomes WHERE workspace_id = :workspace_id"
-    " AND call_id IN {ids:call_ids} ORDER BY applied_at, applied_id"
+    " AND call_id {in_ids:call_ids} ORDER BY applied_at, applied_id"
 )
 _DISPOSITIONS_OF = Statement(
     f"SELECT {_APPLIED} FROM applied_outcomes WHERE workspace_id = :workspace_id"
-    " AND call_id IN {ids:call_ids} AND outcome_type = 'disposition'"
+    " AND call_id {in_ids:call_ids} AND outcome_type = 'disposition'"
 )
 _APPLIED_NAMED = Statement(
-    f"SELECT {_APPLIED} FROM applied_outcomes WHERE workspace_id = :workspace_id AND applied_id IN {{ids:applied_ids}}"
+    f"SELECT {_APPLIED} FROM applied_outcomes WHERE workspace_id = :workspace_id AND applied_id {{in_ids:applied_ids}}"
 )
 _FORGET_NOTES = Statement(
     "UPDATE applied_outcomes SET note = NULL, contact_id = NULL"

@@ -115,7 +115,7 @@ _PROBLEMS = Statement(
 )
 _NUMBERS = Statement(
     f"SELECT {columns(NumberRow)} FROM contact_import_numbers {_OF_IMPORT} AND run = :run"
-    " AND phone_number IN {texts:phone_numbers}"
+    " AND phone_number {in_texts:phone_numbers}"
 )
 _PUT_NUMBERS = insertion_of_many(
     "contact_import_numbers",
@@ -138,7 +138,7 @@ _PRUNE = Statement(
 # What a step does with contacts: the rows of one workspace, many at once.
 _CONTACTS = Statement(
     f"SELECT {columns(ContactRow)} FROM contacts WHERE workspace_id = :workspace_id"
-    " AND phone_number IN {texts:phone_numbers} ORDER BY phone_number {for_update}"
+    " AND phone_number {in_texts:phone_numbers} ORDER BY phone_number {for_update}"
 )
 _INSERT_CONTACTS = insertion_of_many(
     "contacts", ContactRow, tail="ON CONFLICT (workspace_id, phone_number) DO NOTHING"
@@ -147,7 +147,7 @@ _UPDATE_CONTACTS = update_of_many(
     "contacts",
     "name = :name, external_id = :external_id, attributes = :attributes, search_text = :search_text,"
     " updated_at = :updated_at",
-    "contacts.contact_id = :contact_id",
+    ("contact_id",),
 )
 _JOIN = insertion_of_many(
     "memberships", MembershipRow, tail="ON CONFLICT (workspace_id, smart_list_id, contact_id) DO NOTHING"

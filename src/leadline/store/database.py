@@ -95,8 +95,8 @@ class Database(Protocol):
     async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
         """Run a function in a transaction of its own and return once that is on disk.
 
-        Without `durable` it may return once it is committed: a power cut, which ends this process too, may take it
-        back, but nothing durable that came after it. Only for what would then be done again.
+        Without `durable` it may return once it is committed, and be on disk a moment later: a power cut, which ends
+        this process too, may take it back, but then nothing durable came after it. Only for what would be done again.
         """
         ...
 

@@ -16,7 +16,7 @@ _KEEP = Statement(
 )
 _NAMES = Statement(
     "SELECT deleted_id, name FROM deleted_names"
-    " WHERE workspace_id = :workspace_id AND deleted_id IN {ids:deleted_ids}"
+    " WHERE workspace_id = :workspace_id AND deleted_id {in_ids:deleted_ids}"
 )
 
 

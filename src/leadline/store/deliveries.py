@@ -184,38 +184,40 @@ _DUE = ApartStatement(
 )
 _LEASE = Statement(
     "UPDATE deliveries SET lease_id = :lease_id, due_at = :until, attempt_count = attempt_count + 1,"
-    " schedule_step = schedule_step + 1 WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
+    " schedule_step = schedule_step + 1 WHERE workspace_id = :workspace_id AND delivery_id {in_ids:delivery_ids}"
 )
 # Never waited for: who claims holds endpoints, which those who record deliveries come to after them.
 _LOCK_EXPIRED = Statement(
     f"SELECT {columns(ExpiredRow)} FROM deliveries WHERE workspace_id = :workspace_id"
-    " AND endpoint_id IN {ids:endpoint_ids} AND lease_id IS NOT NULL AND due_at <= {now_ms} {skip_locked}"
+    " AND endpoint_id {in_ids:endpoint_ids} AND lease_id IS NOT NULL AND due_at <= {now_ms} {skip_locked}"
 )
 _EXHAUST = Statement(
     "UPDATE deliveries SET state = 'exhausted', due_at = NULL, lease_id = NULL, finished_at = :now"
-    " WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
+    " WHERE workspace_id = :workspace_id AND delivery_id {in_ids:delivery_ids}"
 )
 _LOCK_MANY = Statement(
     "SELECT delivery_id FROM deliveries WHERE workspace_id = :workspace_id"
-    " AND delivery_id IN {ids:delivery_ids} ORDER BY delivery_id {for_update}"
+    " AND delivery_id {in_ids:delivery_ids} ORDER BY delivery_id {for_update}"
 )
 _RENEW = Statement(
     "UPDATE deliveries SET due_at = {now_ms} + :lease_ms WHERE workspace_id = :workspace_id"
-    " AND delivery_id IN {ids:delivery_ids} AND lease_id = :lease_id"
+    " AND delivery_id {in_ids:delivery_ids} AND lease_id = :lease_id"
 )
+# The endpoint is asked for delivery by delivery: joined, PostgreSQL may go through all that each endpoint ever had.
 _LOCK_ATTEMPTED = Statement(
-    "SELECT d.delivery_id, d.outcome_id, d.call_id, d.contact_id, d.schedule_step, d.lease_id,"
-    " CASE WHEN d.payload IS NULL THEN 0 ELSE 1 END, CASE WHEN e.failures_in_a_row > 0 THEN 1 ELSE 0 END, {now_ms}"
-    " FROM deliveries d JOIN endpoints e ON e.workspace_id = d.workspace_id AND e.endpoint_id = d.endpoint_id"
-    " WHERE d.workspace_id = :workspace_id AND d.delivery_id IN {ids:delivery_ids}"
-    " ORDER BY d.delivery_id {for_update_of_d}"
+    "SELECT delivery_id, outcome_id, call_id, contact_id, schedule_step, lease_id,"
+    " CASE WHEN payload IS NULL THEN 0 ELSE 1 END, (SELECT CASE WHEN e.failures_in_a_row > 0 THEN 1 ELSE 0 END"
+    " FROM endpoints e WHERE e.workspace_id = deliveries.workspace_id AND e.endpoint_id = deliveries.endpoint_id),"
+    " {now_ms} FROM deliveries WHERE workspace_id = :workspace_id AND delivery_id {in_ids:delivery_ids}"
+    " ORDER BY delivery_id {for_update}"
 )
 # With the lease it was claimed under, or not at all: a stale worker writes nothing.
 _RECORD = update_of_many(
     "deliveries",
     "state = :state, due_at = :due_at, lease_id = NULL, schedule_step = :schedule_step,"
     " last_error = :last_error, last_status = :last_status, finished_at = :finished_at",
-    "deliveries.delivery_id = :delivery_id AND deliveries.lease_id = :lease_id",
+    ("delivery_id",),
+    "deliveries.lease_id = :lease_id",
 )
 _RELEASE = Statement(
     "UPDATE deliveries SET due_at = {now_ms}, lease_id = NULL WHERE workspace_id = :workspace_id"
@@ -237,12 +239,12 @@ _KEPT_TOO_LONG = Statement(
     " AND finished_at IS NOT NULL AND finished_at <= :kept_since ORDER BY finished_at LIMIT :limit"
 )
 _DELETE_ATTEMPTS = Statement(
-    "DELETE FROM attempts WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
+    "DELETE FROM attempts WHERE workspace_id = :workspace_id AND delivery_id {in_ids:delivery_ids}"
 )
 _DROP_PAYLOADS = Statement(
     "UPDATE deliveries SET payload = NULL WHERE workspace_id = :workspace_id"
     # CHECK finished makes this the same as a state other than pending, and SQLite then goes by the key.
-    " AND delivery_id IN {ids:delivery_ids} AND finished_at IS NOT NULL"
+    " AND delivery_id {in_ids:delivery_ids} AND finished_at IS NOT NULL"
 )
 
 _INSERT_ATTEMPTS = insertion_of_many(
@@ -255,7 +257,7 @@ _ATTEMPTS = Statement(
 
 _NUMBERS_OF_ATTEMPTS = Statement(
     "SELECT delivery_id, number FROM attempts"
-    " WHERE workspace_id = :workspace_id AND delivery_id IN {ids:delivery_ids}"
+    " WHERE workspace_id = :workspace_id AND delivery_id {in_ids:delivery_ids}"
 )
 
 _CONDITIONS = {

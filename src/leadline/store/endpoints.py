@@ -124,7 +124,7 @@ _LOCK = Statement(
 )
 _NAMED = Statement(
     f"SELECT {_ENDPOINT} FROM endpoints"
-    " WHERE workspace_id = :workspace_id AND endpoint_id IN {ids:endpoint_ids}"
+    " WHERE workspace_id = :workspace_id AND endpoint_id {in_ids:endpoint_ids}"
 )
 _SLOTS = columns(SlotsRow, "e").replace("e.now", "{now_ms}")
 # The first entry of an index for each endpoint `e`, whatever PostgreSQL believes of how many are due: with EXISTS it
@@ -143,21 +143,21 @@ _DUE = Statement(
 # Held until the commit and never waited for: two workers do not count the same endpoint's slots at once.
 _LOCK_SLOTS = Statement(
     f"SELECT {_SLOTS} FROM endpoints e WHERE e.workspace_id = :workspace_id"
-    " AND e.endpoint_id IN {ids:endpoint_ids} ORDER BY e.endpoint_id {skip_locked}"
+    " AND e.endpoint_id {in_ids:endpoint_ids} ORDER BY e.endpoint_id {skip_locked}"
 )
 # Counted after the lock: a count of the same statement would be from before it.
 _LEASES = Statement(
     "SELECT endpoint_id, SUM(CASE WHEN due_at > {now_ms} THEN 1 ELSE 0 END),"
     " SUM(CASE WHEN due_at > {now_ms} THEN 0 ELSE 1 END) FROM deliveries WHERE workspace_id = :workspace_id"
-    " AND endpoint_id IN {ids:endpoint_ids} AND lease_id IS NOT NULL GROUP BY endpoint_id"
+    " AND endpoint_id {in_ids:endpoint_ids} AND lease_id IS NOT NULL GROUP BY endpoint_id"
 )
 _LOCK_HEALTH = Statement(
     f"SELECT {columns(HealthRow)} FROM endpoints WHERE workspace_id = :workspace_id"
-    " AND endpoint_id IN {ids:endpoint_ids} ORDER BY endpoint_id {for_update}"
+    " AND endpoint_id {in_ids:endpoint_ids} ORDER BY endpoint_id {for_update}"
 )
 _BACKLOG = Statement(
     "SELECT endpoint_id, COUNT(*) FROM deliveries WHERE workspace_id = :workspace_id"
-    " AND endpoint_id IN {ids:endpoint_ids} AND state = 'pending' GROUP BY endpoint_id"
+    " AND endpoint_id {in_ids:endpoint_ids} AND state = 'pending' GROUP BY endpoint_id"
 )
 _UPDATE = Statement(
     "UPDATE endpoints SET state = :state, state_reason = :state_reason, max_concurrency = :max_concurrency,"
@@ -171,12 +171,12 @@ _UPDATE_HEALTH = update_of_many(
     "state = :state, state_reason = :state_reason, failures_in_a_row = :failures_in_a_row, probe_at = :probe_at,"
     " failing_since = :failing_since, last_failure_at = :last_failure_at, last_failure = :last_failure,"
     " updated_at = :updated_at",
-    "endpoints.endpoint_id = :endpoint_id",
+    ("endpoint_id",),
 )
 _UPDATE_BUCKET = update_of_many(
     "endpoints",
     "bucket_tokens = :bucket_tokens, bucket_at = :bucket_at",
-    "endpoints.endpoint_id = :endpoint_id",
+    ("endpoint_id",),
 )
 _GREATER = (
     "CASE WHEN endpoint_hours.last_success_at > excluded.last_success_at OR excluded.last_success_at IS NULL"
@@ -193,7 +193,7 @@ _DAY = "CASE WHEN hour >= :since_hour THEN {0} ELSE 0 END"
 _TALLIES = Statement(
     f"SELECT endpoint_id, SUM({_DAY.format('succeeded_count')}), SUM({_DAY.format('failed_count')}),"
     " SUM(succeeded_count), SUM(failed_count), MAX(last_success_at) FROM endpoint_hours"
-    " WHERE workspace_id = :workspace_id AND endpoint_id IN {ids:endpoint_ids} GROUP BY endpoint_id"
+    " WHERE workspace_id = :workspace_id AND endpoint_id {in_ids:endpoint_ids} GROUP BY endpoint_id"
 )
 _FOLD_HOURS = Statement(
     "INSERT INTO endpoint_hours (workspace_id, endpoint_id, hour, succeeded_count, failed_count, last_success_at)"

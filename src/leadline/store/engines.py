@@ -8,10 +8,9 @@ execution was measured at several times the driver's (docs/decisions/0002).
 |---|---|---|---|
 | `{for_update}` | nothing | `FOR NO KEY UPDATE` | SQLite has one writer, so every row is locked already |
 | `{for_delete}` | nothing | `FOR UPDATE` | likewise; nobody may refer to it any more |
-| `{for_update_of_d}` | nothing | `FOR NO KEY UPDATE OF d` | likewise; of a join, only the table `d` |
 | `{skip_locked}` | nothing | `FOR NO KEY UPDATE SKIP LOCKED` | likewise |
 | `{now_ms}` | `unixepoch('subsec')` | `statement_timestamp()` | due times use the database's clock |
-| `{ids:x}`, `{texts:x}` | `json_each` | `json_array_elements_text` | a list is one parameter: its JSON |
+| `{in_ids:x}`, `{in_texts:x}` | `IN`, `json_each` | `= ANY`, an array | a list is one parameter: its JSON. See below |
 | `{pieces:x}` | `json_each` | `json_array_elements` | rows of four numbers are one parameter, likewise |
 | `{by:x}` | `INDEXED BY x` | nothing | SQLite reads a list in its order, however few of it are wanted |
 | `{id}` | `TEXT` | `uuid` | PostgreSQL has a type for ids |
@@ -21,6 +20,10 @@ execution was measured at several times the driver's (docs/decisions/0002).
 | (`ApartStatement`) | asked per row | `LATERAL` | SQLite knows no LIMIT that a row says |
 | `{commit_order}` | one more than the newest | the transaction's number | SQLite commits in the order it writes |
 | `{commit_horizon}` | no bound | the oldest running transaction | PostgreSQL commits in any order |
+
+PostgreSQL is given the keys of rows as an array. With a list that it could join, it takes everything of the workspace
+and looks which of it is in the list, as long as it thinks that this is little; and it plans once for a connection,
+perhaps while the table is small or before it was ever analysed.
 
 Rows are locked with NO KEY UPDATE, which lets others insert what refers to them: whoever counts a workspace's
 outcomes does not hold up its calls. A DELETE takes the stronger lock by itself.
@@ -44,11 +47,10 @@ _MARKS: dict[Engine, dict[str, str]] = {
     Engine.SQLITE: {
         "for_update": "",
         "for_delete": "",
-        "for_update_of_d": "",
         "skip_locked": "",
         "now_ms": "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-        "ids": "(SELECT value FROM json_each(:{0}))",
-        "texts": "(SELECT value FROM json_each(:{0}))",
+        "in_ids": "IN (SELECT value FROM json_each(:{0}))",
+        "in_texts": "IN (SELECT value FROM json_each(:{0}))",
         "by": "INDEXED BY {0}",
         "id": "TEXT",
         "pieces": (
@@ -65,12 +67,11 @@ _MARKS: dict[Engine, dict[str, str]] = {
     Engine.POSTGRESQL: {
         "for_update": "FOR NO KEY UPDATE",
         "for_delete": "FOR UPDATE",
-        "for_update_of_d": "FOR NO KEY UPDATE OF d",
         "skip_locked": "FOR NO KEY UPDATE SKIP LOCKED",
         # Of the statement, which is the same for all its rows: by clock_timestamp() no index can be searched.
         "now_ms": "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
-        "ids": "(SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:{0} AS json)))",
-        "texts": "(SELECT value FROM json_array_elements_text(CAST(:{0} AS json)))",
+        "in_ids": "= ANY(ARRAY(SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:{0} AS json))))",
+        "in_texts": "= ANY(ARRAY(SELECT value FROM json_array_elements_text(CAST(:{0} AS json))))",
         "by": "",
         "id": "uuid",
         "pieces": (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from leadline.store.database import Tx
 from leadline.store.engines import Engine, ManyStatement, Statement
-from leadline.store.rows import Row, columns, deletion_of_many, insertion_of_many
+from leadline.store.rows import Row, columns, deletion_of_many, insertion_of_many, rows_as_r
 
 
 class StoredAnswer(Row, frozen=True, gc=False):
@@ -58,17 +58,18 @@ _STORE = insertion_of_many("idempotency_keys", FilledRow, tail=_FREE_WHEN_OVER)
 # searching by time.
 _GET = Statement(
     f"SELECT {columns(StoredAnswer)} FROM idempotency_keys WHERE workspace_id = :workspace_id"
-    " AND idempotency_key IN {texts:keys} AND +kept_until > :now AND status IS NOT NULL"
+    " AND idempotency_key {in_texts:keys} AND +kept_until > :now AND status IS NOT NULL"
 )
 _FILL = ManyStatement(
     "UPDATE idempotency_keys SET status = :status, body = :body, etag = :etag"
     " WHERE workspace_id = :workspace_id AND idempotency_key = :idempotency_key",
     # JSON carries bytes as base64, and a bytea column would take that for the bytes themselves.
-    "UPDATE idempotency_keys k SET status = r.status, etag = r.etag,"
-    " body = decode(convert_from(r.body, 'UTF8'), 'base64') FROM {rows:idempotency_keys} r"
-    " WHERE k.workspace_id = :workspace_id AND k.idempotency_key = r.idempotency_key",
+    f"{rows_as_r('idempotency_keys')} UPDATE idempotency_keys k SET status = r.status, etag = r.etag,"
+    " body = decode(convert_from(r.body, 'UTF8'), 'base64') FROM r"
+    " WHERE k.workspace_id = :workspace_id AND k.idempotency_key = r.idempotency_key"
+    " AND k.idempotency_key = ANY(ARRAY(SELECT r.idempotency_key FROM r))",
 )
-_RELEASE = deletion_of_many("idempotency_keys", "idempotency_keys.idempotency_key = :idempotency_key")
+_RELEASE = deletion_of_many("idempotency_keys", ("idempotency_key",))
 _PRUNE = Statement(
     "DELETE FROM idempotency_keys WHERE workspace_id = :workspace_id AND idempotency_key IN"
     " (SELECT idempotency_key FROM idempotency_keys WHERE workspace_id = :workspace_id"

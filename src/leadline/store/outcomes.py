@@ -43,7 +43,7 @@ _GET = Statement(
     f"SELECT {_OUTCOME} FROM outcomes WHERE workspace_id = :workspace_id AND outcome_id = :outcome_id"
 )
 _THESE = Statement(
-    f"SELECT {_OUTCOME} FROM outcomes WHERE workspace_id = :workspace_id AND outcome_id IN {{ids:outcome_ids}}"
+    f"SELECT {_OUTCOME} FROM outcomes WHERE workspace_id = :workspace_id AND outcome_id {{in_ids:outcome_ids}}"
 )
 _LOCK = Statement(
     f"SELECT {_OUTCOME} FROM outcomes"

@@ -63,7 +63,7 @@ def _candidates(conditions: str) -> Statement:
         "SELECT delivery_id, created_at, state, lease_id, CASE WHEN payload IS NULL THEN 0 ELSE 1 END"
         " FROM deliveries WHERE workspace_id = :workspace_id"
         " AND (created_at, delivery_id) > (:after_at, :after_id) AND created_at < :until"
-        f" AND state IN {{texts:states}}{conditions} ORDER BY created_at, delivery_id LIMIT :limit {{for_update}}"
+        f" AND state {{in_texts:states}}{conditions} ORDER BY created_at, delivery_id LIMIT :limit {{for_update}}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -49,25 +49,40 @@ def insertion_of_many(
     )
 
 
-def update_of_many(table: str, changes: str, condition: str) -> ManyStatement:
-    """UPDATE of many rows; `:name` is the row's value, and the table's own columns are written `table.column`.
+def update_of_many(table: str, changes: str, keys: Sequence[str], condition: str = "TRUE") -> ManyStatement:
+    """UPDATE of the rows that have these keys, and meet the condition.
 
-    Its rows name one workspace, which the condition need not repeat.
+    In it and in the changes `:name` is the row's value; the table's own columns are written `table.column`.
     """
     return ManyStatement(
-        f"UPDATE {table} SET {changes} WHERE {table}.workspace_id = :workspace_id AND {condition}",
-        f"UPDATE {table} SET {_of_row(changes)} FROM {{rows:{table}}} r"
-        f" WHERE {table}.workspace_id = :workspace_id AND {_of_row(condition)}",
+        f"UPDATE {table} SET {changes} WHERE {_keyed(table, keys)} AND {condition}",
+        f"{rows_as_r(table)} UPDATE {table} SET {_of_row(changes)} FROM r"
+        f" WHERE {_keyed_by_rows(table, keys)} AND {_of_row(condition)}",
     )
 
 
-def deletion_of_many(table: str, condition: str) -> ManyStatement:
-    """DELETE of many rows, written as `update_of_many`."""
+def deletion_of_many(table: str, keys: Sequence[str]) -> ManyStatement:
+    """DELETE of the rows that have these keys."""
     return ManyStatement(
-        f"DELETE FROM {table} WHERE {table}.workspace_id = :workspace_id AND {condition}",
-        f"DELETE FROM {table} USING {{rows:{table}}} r"
-        f" WHERE {table}.workspace_id = :workspace_id AND {_of_row(condition)}",
+        f"DELETE FROM {table} WHERE {_keyed(table, keys)}",
+        f"{rows_as_r(table)} DELETE FROM {table} USING r WHERE {_keyed_by_rows(table, keys)}",
     )
+
+
+def rows_as_r(table: str) -> str:
+    """What begins a statement over many rows that are looked up more than once."""
+    return f"WITH r AS MATERIALIZED (SELECT * FROM {{rows:{table}}})"
+
+
+def _keyed(table: str, keys: Sequence[str]) -> str:
+    same = [f"{table}.{key} = :{key}" for key in keys]
+    return " AND ".join([f"{table}.workspace_id = :workspace_id", *same])
+
+
+def _keyed_by_rows(table: str, keys: Sequence[str]) -> str:
+    # What follows from it is said as well: so the rows are looked up (see `engines`).
+    among = [f"{table}.{key} = ANY(ARRAY(SELECT r.{key} FROM r))" for key in keys]
+    return " AND ".join([_of_row(_keyed(table, keys)).replace("r.workspace_id", ":workspace_id"), *among])
 
 
 def _of_row(text: str) -> str:

@@ -87,7 +87,7 @@ _LOCK_TO_DELETE = Statement(
     " WHERE workspace_id = :workspace_id AND smart_list_id = :smart_list_id {for_delete}"
 )
 _THESE = Statement(
-    f"SELECT {_LIST} FROM smart_lists WHERE workspace_id = :workspace_id AND smart_list_id IN {{ids:smart_list_ids}}"
+    f"SELECT {_LIST} FROM smart_lists WHERE workspace_id = :workspace_id AND smart_list_id {{in_ids:smart_list_ids}}"
 )
 _BY_NAME = Statement(
     "SELECT smart_list_id FROM smart_lists WHERE workspace_id = :workspace_id AND name_key = :name_key"
@@ -105,31 +105,29 @@ _NAMES = Statement(
 )
 _NAMES_OF = Statement(
     "SELECT smart_list_id, smart_list_name FROM smart_lists"
-    " WHERE workspace_id = :workspace_id AND smart_list_id IN {ids:smart_list_ids}"
+    " WHERE workspace_id = :workspace_id AND smart_list_id {in_ids:smart_list_ids}"
 )
 _MEMBER_COUNTS = Statement(
     "SELECT smart_list_id, COUNT(*) FROM memberships"
-    " WHERE workspace_id = :workspace_id AND smart_list_id IN {ids:smart_list_ids} GROUP BY smart_list_id"
+    " WHERE workspace_id = :workspace_id AND smart_list_id {in_ids:smart_list_ids} GROUP BY smart_list_id"
 )
 
 _JOIN = insertion_of_many(
     "memberships", MembershipRow, tail="ON CONFLICT (workspace_id, smart_list_id, contact_id) DO NOTHING"
 )
-_LEAVE = deletion_of_many(
-    "memberships", "memberships.smart_list_id = :smart_list_id AND memberships.contact_id = :contact_id"
-)
+_LEAVE = deletion_of_many("memberships", ("smart_list_id", "contact_id"))
 _MEMBERSHIP = Statement(
     f"SELECT {columns(MembershipRow)} FROM memberships WHERE workspace_id = :workspace_id"
     " AND smart_list_id = :smart_list_id AND contact_id = :contact_id"
 )
 _JOINED = Statement(
     "SELECT contact_id, smart_list_id FROM memberships"
-    " WHERE workspace_id = :workspace_id AND contact_id IN {ids:contact_ids}"
+    " WHERE workspace_id = :workspace_id AND contact_id {in_ids:contact_ids}"
 )
 _JOINED_BY = Statement(
     "SELECT m.contact_id, m.smart_list_id, l.smart_list_name, m.since FROM memberships m"
     " JOIN smart_lists l ON l.workspace_id = m.workspace_id AND l.smart_list_id = m.smart_list_id"
-    " WHERE m.workspace_id = :workspace_id AND m.contact_id IN {ids:contact_ids} ORDER BY m.since, m.smart_list_id"
+    " WHERE m.workspace_id = :workspace_id AND m.contact_id {in_ids:contact_ids} ORDER BY m.since, m.smart_list_id"
 )
 _MEMBERS = Statement(
     "SELECT m.contact_id, c.phone_number, c.name, m.since, m.source, m.applied_id FROM memberships m"

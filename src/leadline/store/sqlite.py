@@ -1,8 +1,9 @@
 """SQLite: one file, one writer, many requests to a commit.
 
 Writes queue up for one thread. It takes everything that waits (bounded), runs each operation in a savepoint
-of its own, commits once with `synchronous=FULL` and only then answers them all. Nobody waits for a batch to
-fill: while one commit is on its way to the disk, the next batch gathers by itself.
+of its own, commits once with `synchronous=FULL` and only then answers them all. No clock makes a batch wait:
+while one commit is on its way to the disk, the next batch gathers by itself, and those who have just been
+answered together are let come back together.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import IO, Any, TypeVar, cast
 
 import msgspec
 
-from leadline.clock import Clock
+from leadline.clock import Clock, monotonic_seconds
 from leadline.domain.errors import LeadlineError, Unavailable
 from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Together, Tx, probe
 from leadline.store.engines import Engine, ManyStatement, Statement
@@ -38,8 +39,15 @@ BATCH_MAX = 256
 LONG_READS_MAX = 4
 BUSY_TIMEOUT_MS = 5000
 # How long the write-ahead log gets before its pages move into the database file, which takes 3 ms and more, most of it
-# for syncs, and nobody can write meanwhile: about 8 MB when nobody waits, and twice that while others do.
+# for syncs, and nobody can write meanwhile: about 8 MB when nobody has written for a moment (what happens to one call
+# follows closely), and twice that when they never stop.
 CHECKPOINT_FRAMES_IDLE, CHECKPOINT_FRAMES = 2000, 4000
+IDLE_SECONDS = 0.005
+# What waits for no disk gets there with the next commit that does, or this much later by itself.
+UNSYNCED_SECONDS_MAX = 0.05
+# After a batch was answered the event loop is let go round as long as that brings more to write: so many times in vain,
+# and no longer than this altogether.
+VAIN_TURNS_MAX, COMING_BACK_SECONDS_MAX = 3, 0.02
 _NOTHING_WRITTEN_IS_TRUSTED = (
     "The disk failed to keep a commit. Restart Leadline, so that it reads what is there."
 )
@@ -95,7 +103,7 @@ def _conflicts() -> Iterator[None]:
 class _Job:
     """Something to be written for a caller: an item of some work that is done together, or work of its own."""
 
-    __slots__ = ("answer", "durable", "error", "future", "item", "kind", "loop", "work")
+    __slots__ = ("answer", "durable", "error", "future", "item", "kind", "work")
 
     def __init__(
         self,
@@ -111,7 +119,6 @@ class _Job:
         self.item = item
         self.durable = durable
         self.future = future
-        self.loop = future.get_loop()
         self.answer: Any = None
         self.error: BaseException | None = None
 
@@ -184,9 +191,14 @@ class SqliteDatabase:
         self._listeners = Listeners()
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
+        self._came_back = threading.Event()
         self._closing = False
         self._failed: str | None = None
         self._syncs = True
+        # When the oldest commit was made that no sync has followed yet.
+        self._unsynced_since: float | None = None
+        self._log_descriptor: int | None = None
+        self._log_is_long = False
         self._long_reads = asyncio.Semaphore(LONG_READS_MAX)
         self._on_failure = on_failure
         self._writer: threading.Thread | None = None
@@ -201,6 +213,7 @@ class SqliteDatabase:
         self._read_connection = connect(self.path)
         self._read_connection.execute("PRAGMA query_only=ON")
         _sync_directory(self.path)
+        self._loop = asyncio.get_running_loop()
         self._writer = threading.Thread(target=self._write_all, name="leadline-writer", daemon=True)
         self._writer.start()
 
@@ -213,6 +226,9 @@ class SqliteDatabase:
             self._writer = None
             self._read_connection.close()
             self._write_connection.close()
+        if self._log_descriptor is not None:
+            os.close(self._log_descriptor)
+            self._log_descriptor = None
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None
@@ -273,27 +289,57 @@ class SqliteDatabase:
         return job.future
 
     def _write_all(self) -> None:
-        while batch := self._next_batch():
-            signals: set[tuple[Signal, str]] = set()
-            try:
-                self._write_batch(batch, signals)
-            except BaseException as broken:  # noqa: BLE001 - whatever it was: nobody may be told that he was written
-                self._give_up(batch, broken)
-                signals.clear()
-            batch[0].loop.call_soon_threadsafe(self._settle, batch, signals)
-            self._shorten_log(batch[0].loop)
+        while (batch := self._next_batch()) is not None:
+            if batch:
+                self._write_and_answer(batch)
+            else:
+                self._tidy()
 
-    def _next_batch(self) -> list[_Job]:
+    def _write_and_answer(self, batch: list[_Job]) -> None:
+        signals: set[tuple[Signal, str]] = set()
+        try:
+            self._write_batch(batch, signals)
+        except BaseException as broken:  # noqa: BLE001 - whatever it was: nobody may be told that he was written
+            self._give_up(batch, broken)
+            signals.clear()
+        together = len(batch) > 1
+        if together:
+            self._came_back.clear()
+        self._loop.call_soon_threadsafe(self._settle, batch, signals)
+        # Who was written is not kept waiting for it.
+        self._shorten_log(CHECKPOINT_FRAMES)
+        if together:
+            self._came_back.wait(COMING_BACK_SECONDS_MAX)
+
+    def _tidy(self) -> None:
+        """Do now, while nobody writes, what would be in somebody's way later."""
+        self._shorten_log(CHECKPOINT_FRAMES_IDLE)
+        if self._sync_wait_seconds() == 0:
+            self._sync()
+
+    def _next_batch(self) -> list[_Job] | None:
+        """What waits, nothing when it is time to tidy up, None when the database is being closed."""
         with self._wake:
-            while not self._jobs and not self._closing:
-                self._wake.wait()
+            while not self._jobs:
+                if self._closing:
+                    return None
+                if not self._wake.wait(self._tidy_wait_seconds()):
+                    return []
             return [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_MAX))]
+
+    def _tidy_wait_seconds(self) -> float | None:
+        return IDLE_SECONDS if self._log_is_long else self._sync_wait_seconds()
+
+    def _sync_wait_seconds(self) -> float | None:
+        since = self._unsynced_since
+        return None if since is None else max(0.0, since + UNSYNCED_SECONDS_MAX - monotonic_seconds())
 
     def _write_batch(self, batch: list[_Job], signals: set[tuple[Signal, str]]) -> None:
         if self._failed is not None:
             raise Unavailable(self._failed)  # it was waiting in the queue while the disk failed
         connection = self._write_connection
-        self._sync_at_commit(any(job.durable for job in batch))
+        durable = any(job.durable for job in batch) or self._sync_wait_seconds() == 0
+        self._sync_at_commit(durable)
         connection.execute("BEGIN IMMEDIATE")
         first, *others = _groups(batch)
         self._run_first(connection, first, signals)
@@ -301,21 +347,44 @@ class SqliteDatabase:
             # One whose caller has gone may still be run: he cannot know, and a retry finds the answer.
             self._run(connection, jobs, signals)
         connection.execute("COMMIT")
+        if durable:
+            self._unsynced_since = None
+        elif self._unsynced_since is None:
+            self._unsynced_since = monotonic_seconds()
 
-    def _shorten_log(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Who was written is not kept waiting for it, nor who waits now as long as the log is not too long."""
+    def _sync(self) -> None:
+        """Have on disk what was committed without waiting for it, once nobody else has seen to that."""
+        self._unsynced_since = None
         if self._failed is not None:
             return
-        frames_max = CHECKPOINT_FRAMES if self._jobs else CHECKPOINT_FRAMES_IDLE
         try:
-            _checkpoint(self._write_connection, frames_max)
+            if self._log_descriptor is None:
+                self._log_descriptor = os.open(f"{self.path}-wal", os.O_RDONLY)
+            os.fdatasync(self._log_descriptor)
+        except OSError as broken:
+            log.error("the write-ahead log could not be synced: %s", broken, exc_info=broken)
+            self._fail()
+            self._loop.call_soon_threadsafe(self._settle, [], set())
+
+    def _shorten_log(self, frames_max: int) -> None:
+        """Move the write-ahead log into the database file when it has so many frames.
+
+        SQLite would do it by itself after a commit, but then tells nobody when the disk fails it.
+        """
+        if self._failed is not None:
+            return
+        try:
+            frames = _log_frames(self._write_connection)
+            self._log_is_long = CHECKPOINT_FRAMES_IDLE <= frames < frames_max
+            if frames >= frames_max:
+                _checkpoint(self._write_connection)
         except BaseException as broken:  # nothing may be acknowledged after it
             log.error("the write-ahead log could not be moved into the database: %s", broken, exc_info=broken)
             self._fail()
-            loop.call_soon_threadsafe(self._settle, [], set())
+            self._loop.call_soon_threadsafe(self._settle, [], set())
 
     def _sync_at_commit(self, wanted: bool) -> None:
-        """With FULL a commit is on disk when it returns; with NORMAL it is on disk with the next that is."""
+        """With FULL a commit is on disk when it returns, and all before it; with NORMAL once something is synced."""
         if wanted != self._syncs:
             self._write_connection.execute(f"PRAGMA synchronous={'FULL' if wanted else 'NORMAL'}")
             self._syncs = wanted
@@ -392,6 +461,21 @@ class SqliteDatabase:
         for job in batch:
             job.settle()
         self._listeners.tell(signals)
+        if len(batch) > 1:
+            self._let_come_back(len(batch))
+
+    def _let_come_back(self, answered: int, waiting: int = 0, vain_turns: int = 0) -> None:
+        """Let the next batch begin once as many wait as were answered, or nobody seems to come any more.
+
+        Else the writer would take the first few who are back, and the others would be a batch of their own: twice the
+        commits, and two threads that keep taking the interpreter from each other.
+        """
+        now_waiting = len(self._jobs)
+        vain_turns = 0 if now_waiting > waiting else vain_turns + 1
+        if now_waiting >= answered or vain_turns > VAIN_TURNS_MAX:
+            self._came_back.set()
+        else:
+            self._loop.call_soon(self._let_come_back, answered, now_waiting, vain_turns)
 
 
 def connect(path: str) -> Any:
@@ -430,14 +514,11 @@ def _sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def _checkpoint(connection: Any, frames_max: int) -> None:
-    """Move a write-ahead log that is as long as that into the database file.
+def _log_frames(connection: Any) -> int:
+    return cast("int", connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()[1])
 
-    SQLite would do it by itself after a commit, but then tells nobody when the disk fails it.
-    """
-    _, frames, _ = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-    if frames < frames_max:
-        return
+
+def _checkpoint(connection: Any) -> None:
     try:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     except driver.Error as broken:

@@ -66,11 +66,11 @@ _ABOUT = Statement(
     " LEFT JOIN attempts a ON a.workspace_id = d.workspace_id AND a.delivery_id = d.delivery_id AND a.number ="
     " (SELECT MAX(b.number) FROM attempts b WHERE b.workspace_id = d.workspace_id"
     " AND b.delivery_id = d.delivery_id)"
-    " WHERE d.workspace_id = :workspace_id AND d.delivery_id IN {ids:delivery_ids}"
+    " WHERE d.workspace_id = :workspace_id AND d.delivery_id {in_ids:delivery_ids}"
 )
 _NAMES = Statement(
     "SELECT contact_id, name FROM contacts"
-    " WHERE workspace_id = :workspace_id AND contact_id IN {ids:contact_ids}"
+    " WHERE workspace_id = :workspace_id AND contact_id {in_ids:contact_ids}"
 )
 _OPEN = (
     "SELECT c.call_id, c.state, c.agent_id, c.phone_number, p.name, c.started_at, c.answered_at, c.wrap_up_since"
@@ -84,7 +84,7 @@ _ON_LINE = Statement(
 _IN_WRAP_UP = Statement(f"{_OPEN} AND c.state = 'wrap_up' ORDER BY c.wrap_up_since, c.call_id LIMIT :limit")
 _HOURS = Statement(
     f"SELECT {columns(HourCountRow)} FROM endpoint_hours WHERE workspace_id = :workspace_id"
-    " AND endpoint_id IN {ids:endpoint_ids} AND hour >= :since_hour ORDER BY hour"
+    " AND endpoint_id {in_ids:endpoint_ids} AND hour >= :since_hour ORDER BY hour"
 )
 _REPLAYS = Statement(
     f"SELECT {columns(ReplayRow)} FROM replays WHERE workspace_id = :workspace_id"
@@ -100,7 +100,7 @@ def _matching(conditions: str) -> Statement:
     """How many deliveries a replay is about, counted no further than there is a use for."""
     return Statement(
         "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE workspace_id = :workspace_id"
-        " AND state IN {texts:states} AND created_at >= :after_at AND created_at < :until"
+        " AND state {in_texts:states} AND created_at >= :after_at AND created_at < :until"
         f" AND (created_at > :after_at OR delivery_id > :after_id){conditions} LIMIT :limit) counted"
     )
 

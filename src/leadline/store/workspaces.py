@@ -104,7 +104,7 @@ _REVOKE_TOKEN = Statement(
     "UPDATE tokens SET revoked_at = :revoked_at"
     " WHERE workspace_id = :workspace_id AND token_id = :token_id AND revoked_at IS NULL"
 )
-_TOUCH_TOKENS = update_of_many("tokens", "last_used_at = :last_used_at", "tokens.token_id = :token_id")
+_TOUCH_TOKENS = update_of_many("tokens", "last_used_at = :last_used_at", ("token_id",))
 
 _INSERT_SECRET = insertion("webhook_secrets", SecretRow)
 _SECRETS = Statement(
