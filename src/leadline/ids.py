@@ -21,19 +21,25 @@ _SEQUENCE_MAX = 0xFFF
 _lock = threading.Lock()
 _last_ms = 0
 _sequence = 0
+# The first half of the ids of `_last_ms`, up to their version.
+_beginning = ""
+# Random hexadecimal digits, sixteen for each id.
 _POOL_BYTES = 8 * 512
-_pool = b""
+_pool = ""
 _pool_at = 0
+# A random digit as the one that begins with the variant's two bits.
+_VARIANT = {f"{digit:x}": f"{0b1000 | digit & 0b11:x}" for digit in range(16)}
 
 
 def new_id() -> str:
-    """A fresh UUIDv7 (RFC 9562), rising within this process also when the clock stands or steps back."""
+    """A fresh UUIDv7 (RFC 9562), rising within this process also when the clock stands or steps back.
+
+    Written digit by digit: an apply makes five, and by way of a number each took a quarter longer.
+    """
     with _lock:
-        at_ms, sequence = _next_tick()
-        random_bits = int.from_bytes(_next_random(), "big") >> 2
-    value = at_ms << 80 | 0x7 << 76 | sequence << 64 | 0b10 << 62 | random_bits
-    text = value.to_bytes(16, "big").hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        sequence = _next_tick()
+        digits = _next_random()
+        return f"{_beginning}{sequence:03x}-{_VARIANT[digits[0]]}{digits[1:4]}-{digits[4:]}"
 
 
 def first_id_at(at_ms: int) -> str:
@@ -42,32 +48,41 @@ def first_id_at(at_ms: int) -> str:
     return f"{text[:8]}-{text[8:]}-7000-8000-000000000000"
 
 
-def _next_tick() -> tuple[int, int]:
-    global _last_ms, _sequence  # noqa: PLW0603 - the state of one process-wide counter
+def _next_tick() -> int:
+    """The number of an id within `_last_ms`."""
+    global _sequence  # noqa: PLW0603 - the state of one process-wide counter
     at_ms = time.time_ns() // 1_000_000
     if at_ms > _last_ms:
+        _begin(at_ms)
         # Start in the lower half, so that a burst within one millisecond has room to count up.
-        _last_ms, _sequence = at_ms, int.from_bytes(_next_random(), "big") & (_SEQUENCE_MAX >> 1)
+        _sequence = int(_next_random(), 16) & (_SEQUENCE_MAX >> 1)
     elif _sequence < _SEQUENCE_MAX:
         _sequence += 1
     else:
-        _last_ms, _sequence = _last_ms + 1, 0
-    return _last_ms, _sequence
+        _begin(_last_ms + 1)
+        _sequence = 0
+    return _sequence
 
 
-def _next_random() -> bytes:
+def _begin(at_ms: int) -> None:
+    global _last_ms, _beginning
+    text = f"{at_ms:012x}"
+    _last_ms, _beginning = at_ms, f"{text[:8]}-{text[8:]}-7"
+
+
+def _next_random() -> str:
     """Eight bytes of the system's secure source, fetched for many ids at a time: asking costs more than the id."""
     global _pool, _pool_at  # noqa: PLW0603 - as above
     if _pool_at == len(_pool):
-        _pool, _pool_at = os.urandom(_POOL_BYTES), 0
-    _pool_at += 8
-    return _pool[_pool_at - 8 : _pool_at]
+        _pool, _pool_at = os.urandom(_POOL_BYTES).hex(), 0
+    _pool_at += 16
+    return _pool[_pool_at - 16 : _pool_at]
 
 
 def _forget_pool() -> None:
     """Else a forked process would make its parent's ids."""
     global _pool, _pool_at
-    _pool, _pool_at = b"", 0
+    _pool, _pool_at = "", 0
 
 
 os.register_at_fork(after_in_child=_forget_pool)
