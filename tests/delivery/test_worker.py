@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import hashlib
 import hmac
 from collections import Counter
@@ -437,6 +438,35 @@ async def test_a_receiver_that_hangs_does_not_delay_another(site: Site) -> None:
     assert site.hall.present == 10
     gate.set()
     await site.until_succeeded(35)
+
+
+async def test_results_that_gather_are_recorded_in_their_own_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another workspace has to record does not end it: a slow receiver would cost a commit for each of its own."""
+    monkeypatch.setattr(worker_module, "GATHER_SHARE", 1000.0)
+    monkeypatch.setattr(worker_module, "GATHER_SECONDS_MAX", 3600.0)
+    row = await site.database.write(lambda tx: create_workspace(tx, "Other"))
+    other = dataclasses.replace(site, workspace_id=row.workspace_id, outcomes={}, running=[], calls=0)
+    await site.fill(2, "/slow")
+    gate = site.hall.shut_gate(b"/slow")
+    worker = await site.work()
+    await until_present(site.hall, 2)
+    await asyncio.sleep(0.05)  # so long they took at least
+    gate.set()
+
+    async def both_gather() -> bool:
+        waiting = worker._unrecorded.get(site.workspace_id)
+        return waiting is not None and len(waiting.attempts) == 2
+
+    await until(both_gather)
+    monkeypatch.setattr(worker_module, "GATHER_SHARE", 0.0)
+    await other.fill(3)
+    await other.until_succeeded(3)
+    assert await site.succeeded() == 0
+    await site.stop(worker, 5)
+    assert await site.succeeded() == 2
+    await site.database.write(lambda tx: delete_workspace(tx, row.workspace_id))
 
 
 async def test_a_worker_begins_small_and_leaves_room_for_other_workspaces(site: Site) -> None:

@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 import threading
+import time
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -302,6 +304,54 @@ async def test_only_what_may_be_lost_is_committed_without_a_sync(url: str) -> No
         modes = await asyncio.gather(*(write(mode, durable=number == 9) for number in range(10)))
         assert FULL in modes
         assert modes[9] == FULL
+
+
+async def test_those_who_were_answered_together_are_written_together_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first few who are back are a batch, the others the next, and so on: two commits for each round."""
+    clients, rounds = 20, 30
+    batches: list[int] = []
+    write_batch = SqliteDatabase._write_batch
+
+    def counted(self: SqliteDatabase, batch: Any, signals: Any) -> None:
+        batches.append(len(batch))
+        write_batch(self, batch, signals)
+
+    monkeypatch.setattr(SqliteDatabase, "_write_batch", counted)
+    async with opened_database(url) as opened:
+
+        async def client(number: int) -> None:
+            for turn in range(rounds):
+                name = f"agent-{number}-{turn}"
+                await opened.database.write(
+                    partial(add_agent, workspace_id=opened.workspace_id, agent_id=name)
+                )
+                # As requests that are read come one after the other, and let the writer have a go in between.
+                for _ in range(number % 3):
+                    await asyncio.sleep(0)
+                time.sleep(0.0002)  # noqa: ASYNC251 - work in the event loop
+
+        batches.clear()
+        await asyncio.gather(*(client(number) for number in range(clients)))
+        assert sum(batches) == clients * rounds
+        assert len(batches) < rounds * 1.5
+
+
+async def test_a_long_log_is_moved_once_nobody_has_written_for_a_moment(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT_FRAMES_IDLE", 1)
+    async with opened_database(url) as opened:
+        await opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "ada"))
+        connection = connect(sqlite_path(url))
+        async with asyncio.timeout(20):
+            while True:
+                _, frames, moved = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+                if frames == moved > 0:
+                    break
+                await asyncio.sleep(0.01)
+        connection.close()
 
 
 COUNT_UP = statement(
