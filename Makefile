@@ -22,7 +22,7 @@ export PYTHON LEADLINE_TEST_CHROMIUM
 BIN := .venv/bin
 SET_UP := pyproject.toml scripts/set-up
 
-.PHONY: help run check test test-bench chaos bench docs format lock clean
+.PHONY: help run check test test-long chaos bench docs format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -38,12 +38,13 @@ check: .venv/dev.stamp ## Lint, formatting, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: .venv/dev.stamp ## All tests, on SQLite, PostgreSQL and Chromium
+test: .venv/dev.stamp ## The tests, on SQLite, PostgreSQL and Chromium, but for those of test-long
 	@chromium="$$(scripts/find-chromium)" || exit 1; \
-	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not bench" $(ARGS)
+	LEADLINE_TEST_CHROMIUM="$$chromium" exec $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long and not bench" $(ARGS)
 
-test-bench: .venv/dev.stamp ## A quick run of the benchmarks that make test leaves out
-	@exec $(BIN)/python -m pytest -m bench tests/benchmarks
+test-long: .venv/dev.stamp ## The tests that take minutes: kills, chaos, generated requests, quick runs of the benchmarks
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m long
+	$(BIN)/python -m pytest -m bench
 
 chaos: .venv/dev.stamp ## Kill, cut and starve it for SECONDS (60) by SEED (7), and count what it lost
 	@exec $(BIN)/python -m chaos --seconds "$(SECONDS)" --seed "$(SEED)" --engine "$(ENGINE)"

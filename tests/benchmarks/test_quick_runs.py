@@ -36,7 +36,7 @@ def _subjects(report: Report) -> set[str]:
 
 
 # Each part once, and each engine with a part that counts statements on it. Those marked are run by
-# `make test-bench`, which keeps `make test` short.
+# `make test-long`, which keeps `make test` short.
 @pytest.mark.parametrize(
     ("part", "engine", "subjects"),
     [

@@ -15,6 +15,7 @@ SEED = 7
 BOUND_SECONDS = 300
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine_name", ["sqlite", "postgresql"])
 def test_nothing_is_lost_or_repeated_without_a_kill(engine_name: str) -> None:
     done = subprocess.run(

@@ -84,6 +84,7 @@ def assert_exactly_once(desk: Desk, calls: list[str], receiver: Receiver) -> Non
     assert all(len(same) == 1 for same in bodies.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("engine_name", "kills"), [("sqlite", 20), ("postgresql", 5)])
 def test_nothing_answered_is_lost_and_nothing_runs_twice(
     make_server: Callable[..., Server],

@@ -105,6 +105,7 @@ def test_every_operation_has_its_own_id_and_a_summary(document: Json) -> None:
     assert all(operation.get("summary") for operation in operations)
 
 
+@pytest.mark.long
 def test_generated_requests_find_nothing_that_the_document_does_not_say(
     own_server: Server, tmp_path: Path
 ) -> None:
