@@ -440,10 +440,10 @@ async def test_a_receiver_that_hangs_does_not_delay_another(site: Site) -> None:
     await site.until_succeeded(35)
 
 
-async def test_results_that_gather_are_recorded_in_their_own_time(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+async def test_results_gather_until_a_commit_takes_them_along(
+    site: Site, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What another workspace has to record does not end it: a slow receiver would cost a commit for each of its own."""
+    """On PostgreSQL another workspace's is not theirs: a slow receiver would cost a commit for each of its own."""
     monkeypatch.setattr(worker_module, "GATHER_SHARE", 1000.0)
     monkeypatch.setattr(worker_module, "GATHER_SECONDS_MAX", 3600.0)
     row = await site.database.write(lambda tx: create_workspace(tx, "Other"))
@@ -463,7 +463,7 @@ async def test_results_that_gather_are_recorded_in_their_own_time(
     monkeypatch.setattr(worker_module, "GATHER_SHARE", 0.0)
     await other.fill(3)
     await other.until_succeeded(3)
-    assert await site.succeeded() == 0
+    assert await site.succeeded() == (2 if engine == "sqlite" else 0)
     await site.stop(worker, 5)
     assert await site.succeeded() == 2
     await site.database.write(lambda tx: delete_workspace(tx, row.workspace_id))

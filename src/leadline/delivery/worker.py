@@ -31,6 +31,7 @@ from leadline.operations.claim_deliveries import (
 from leadline.operations.delivering import cancel_empty, release, renew_leases, workspaces_due
 from leadline.operations.record_attempts import Attempted, record_attempts
 from leadline.store.database import Database, Signal, Tx
+from leadline.store.engines import Engine
 
 log = logging.getLogger("leadline.delivery")
 
@@ -50,8 +51,8 @@ PASSED_OVER_SECONDS = 0.02
 # the next wait for each other: 4, 8, then 16 ms.
 VAIN_LOOKS_FREE = 3
 VAIN_SECONDS_MIN, VAIN_SECONDS_MAX = 0.004, 0.016
-# What took its time is recorded a tenth of that later, together with others of its workspace: each delivery of a slow
-# receiver would cost a commit and a claim of its own. What came back at once is recorded at once.
+# What took its time is recorded a tenth of that later, together with others: each delivery of a slow receiver would
+# cost a commit and a claim of its own. What came back at once is recorded at once.
 GATHER_SHARE, GATHER_SECONDS_MIN, GATHER_SECONDS_MAX = 0.1, 0.005, 0.1
 IN_FLIGHT_MAX = 256
 # After a start there may be a mountain waiting: begin small, and grow with each attempt that ends.
@@ -377,7 +378,7 @@ class Worker:
         self._record_alarm = asyncio.get_running_loop().call_at(due, self._record_now.set)
 
     async def _record_some(self) -> None:
-        """Record what is due, by workspace. What the database does not take now is kept and tried again."""
+        """Record what is due. What the database does not take now is kept and tried again."""
         await self._record_now.wait()
         self._record_now.clear()
         if self._record_alarm is not None:
@@ -390,13 +391,12 @@ class Worker:
         await self._record_batches(batches)
 
     def _to_record(self, now: float) -> list[str]:
+        # On SQLite they share a commit: who has one to make takes everybody along.
+        if self._stopping or self._database.engine is Engine.SQLITE:
+            return list(self._unrecorded)
         # A timer may be early by what it is measured in.
         latest = now + 0.001
-        return [
-            workspace_id
-            for workspace_id, waiting in self._unrecorded.items()
-            if waiting.due <= latest or self._stopping
-        ]
+        return [workspace_id for workspace_id, waiting in self._unrecorded.items() if waiting.due <= latest]
 
     def _take(self, workspace_id: str) -> _Batch:
         waiting = self._unrecorded[workspace_id].attempts
@@ -417,7 +417,7 @@ class Worker:
             log.warning("%d attempts were answered and could not be recorded: %s", count, describe(failure))
 
     async def _record_batches(self, batches: Sequence[_Batch]) -> None:
-        # Side by side: on SQLite they share a commit, on PostgreSQL none waits for another.
+        # Side by side: on PostgreSQL none waits for another.
         failures = await asyncio.gather(*(self._record_or_keep(batch) for batch in batches))
         for failure in failures:
             if failure is not None:
