@@ -36,7 +36,7 @@ from leadline.store.deliveries import DeliveryRow, insert_deliveries
 from leadline.store.engines import Engine
 from leadline.store.migrating import engine_of
 from leadline.wiring import opened
-from postgres import start_postgres
+from postgres import DURABLE, start_postgres
 
 BACKLOG = 100_000
 OTHER_ENDPOINTS = 4
@@ -139,7 +139,7 @@ def _databases(engine: str) -> Iterator[Callable[[Path, str], str]]:
     if engine == "sqlite":
         yield lambda place, name: f"sqlite:///{place / name}.db"
         return
-    with start_postgres() as cluster:
+    with start_postgres(DURABLE) as cluster:
         yield lambda _place, _name: cluster.create_database(f"fairness_{next(numbers)}")
 
 

@@ -110,7 +110,7 @@ def test_no_secret_is_ever_written_down(desk: Desk) -> None:
     secret = desk.rotate_secret()
     text = " ".join(str(row) for row in entries_of(desk))
     assert desk.api.token is not None
-    for hidden in (secret, secret.removeprefix("whsec_"), desk.api.token, desk.api.token.rpartition("_")[2]):
+    for hidden in (secret, secret.removeprefix("whsec_"), desk.api.token, desk.api.token.split("_", 2)[2]):
         assert hidden not in text
     assert "hash" not in text
 
