@@ -34,7 +34,7 @@ _VARIANT = {f"{digit:x}": f"{0b1000 | digit & 0b11:x}" for digit in range(16)}
 def new_id() -> str:
     """A fresh UUIDv7 (RFC 9562), rising within this process also when the clock stands or steps back.
 
-    Written digit by digit: an apply makes five, and by way of a number each took a quarter longer.
+    Written digit by digit: an apply makes four, and by way of a number each took a quarter longer.
     """
     with _lock:
         sequence = _next_tick()

@@ -210,3 +210,17 @@ def test_checks_are_named_after_their_table() -> None:
         for constraint in table.constraints:
             if isinstance(constraint, sa.CheckConstraint):
                 assert re.fullmatch(rf"ck_{table.name}_[a-z0-9_]+", str(constraint.name))
+
+
+WITHOUT_STATISTICS = """
+SELECT c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.relkind = 'r' AND a.attname = 'workspace_id' AND a.attstattarget = 0
+"""
+
+
+def test_postgresql_has_no_statistics_of_its_own_of_any_workspace(make_url: Callable[[str], str]) -> None:
+    url = make_url("postgresql")
+    asyncio.run(migrate(url))
+    wanted = {name for name, table in metadata.tables.items() if "workspace_id" in table.columns}
+    found = look(url, lambda connection: set(connection.scalars(sa.text(WITHOUT_STATISTICS))))
+    assert found == wanted - {"workspaces"}

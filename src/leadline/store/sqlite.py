@@ -359,6 +359,7 @@ class SqliteDatabase:
             return
         try:
             if self._log_descriptor is None:
+                # Of the log: closing a file drops all locks of the process on it, and SQLite has none on this one.
                 self._log_descriptor = os.open(f"{self.path}-wal", os.O_RDONLY)
             os.fdatasync(self._log_descriptor)
         except OSError as broken:
@@ -371,6 +372,7 @@ class SqliteDatabase:
 
         SQLite would do it by itself after a commit, but then tells nobody when the disk fails it.
         """
+        self._log_is_long = False
         if self._failed is not None:
             return
         try:

@@ -45,10 +45,10 @@ def upgrade() -> None:  # noqa: PLR0915 - one table after the other
     _attempts()
     _drafts()
     if op.get_bind().dialect.name == "postgresql":
-        _leave_workspaces_out_of_statistics()
+        _fix_statistics_of_workspaces()
 
 
-def _leave_workspaces_out_of_statistics() -> None:
+def _fix_statistics_of_workspaces() -> None:
     """Have PostgreSQL believe that a workspace may have all there is in a table, and nothing else of it, ever.
 
     By statistics of its own a workspace that is new since they were made has next to nothing: so it read all that the
