@@ -11,7 +11,6 @@ import mmap
 import runpy
 import struct
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,29 +41,42 @@ class Counter:
         return number
 
 
-def _traced(connect: Callable[..., Any], counter: Counter) -> Callable[..., Any]:
+def main(counter_file: str, module: str, arguments: list[str]) -> None:
+    """Trace both SQLite drivers, whichever the module uses, and be that module."""
+    counter = Counter(Path(counter_file))
+    _trace_python_s(counter)
+    _trace_ours(counter)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=False)
+
+
+def _trace_python_s(counter: Counter) -> None:
+    import sqlite3  # noqa: PLC0415 - before the module, which must find it wrapped
+
+    connect = sqlite3.connect
+
     def traced(*arguments: Any, **named: Any) -> Any:
         connection = connect(*arguments, **named)
         connection.set_trace_callback(counter.add)
         return connection
 
-    return traced
+    for module in (sqlite3, sqlite3.dbapi2):
+        module.connect = traced  # type: ignore[attr-defined]
 
 
-def main(counter_file: str, module: str, arguments: list[str]) -> None:
-    """Trace both SQLite drivers, whichever the module uses, and be that module."""
-    import sqlite3  # noqa: PLC0415 - before the module, which must find them wrapped
+def _trace_ours(counter: Counter) -> None:
+    import apsw  # noqa: PLC0415
 
-    import leadline.store.sqlite_driver as ours  # noqa: PLC0415
+    from leadline.store import sqlite_driver  # noqa: PLC0415 - before the module, which must find it wrapped
 
-    counter = Counter(Path(counter_file))
-    drivers: list[Any] = [sqlite3, sqlite3.dbapi2]
-    if ours.driver is not sqlite3:
-        drivers.append(ours.driver)
-    for driver in drivers:
-        driver.connect = _traced(driver.connect, counter)
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=False)
+    connect = sqlite_driver.connect
+
+    def traced(*arguments: Any, **named: Any) -> apsw.Connection:
+        connection = connect(*arguments, **named)
+        connection.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: counter.add(event["sql"]))
+        return connection
+
+    sqlite_driver.connect = traced
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import asyncpg
 
 from benchmarks.counted import Counter
 from benchmarks.machine import Places, family, pin
+from leadline.store import sqlite_driver as driver
 from leadline.store.migrating import sqlite_path
-from leadline.store.sqlite_driver import driver
 from postgres import DURABLE, OwnPostgresServer, PostgresServer, start_postgres
 
 T = TypeVar("T")
@@ -50,14 +50,15 @@ class Databases:
     def number(self, url: str, query: str) -> int:
         """The one number that a query answers."""
         if self._server is None:
-            with contextlib.closing(driver.connect(sqlite_path(url), timeout=30)) as connection:
-                return int(connection.execute(query).fetchone()[0])
+            with contextlib.closing(driver.connect(sqlite_path(url), timeout_seconds=30)) as connection:
+                number: Any = connection.execute(query).fetchall()[0][0]
+                return int(number)
         return int(_run(url, lambda to: to.fetchval(query)))
 
     def execute(self, url: str, statement: str) -> None:
         """Change something behind the back of a server that is idle."""
         if self._server is None:
-            with contextlib.closing(driver.connect(sqlite_path(url), timeout=30)) as connection, connection:
+            with contextlib.closing(driver.connect(sqlite_path(url), timeout_seconds=30)) as connection:
                 connection.execute(statement)
             return
         _run(url, lambda to: to.execute(statement))

@@ -18,7 +18,7 @@ START_SECONDS_MAX = 20
 ROUNDS = 100
 # What a program that only calls a Leadline, or only reads its settings, has no use for.
 HEAVY = (
-    "alembic", "asyncpg", "cyclopts", "jinja2", "phonenumbers", "prometheus_client", "pysqlite3",
+    "alembic", "apsw", "asyncpg", "cyclopts", "jinja2", "phonenumbers", "prometheus_client",
     "rich", "sqlalchemy", "starlette", "uvicorn", "uvloop",
 )  # fmt: skip
 
@@ -45,9 +45,8 @@ def test_an_import_pulls_in_neither_server_nor_database(statement: str) -> None:
     assert loaded_by(statement).isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("driver", ["pysqlite3", "sqlite3"])
-def test_the_store_of_one_engine_does_not_load_the_driver_of_the_other(driver: str) -> None:
-    assert driver not in loaded_by("import leadline.store.postgresql, leadline.store.deliveries")
+def test_the_store_of_one_engine_does_not_load_the_driver_of_the_other() -> None:
+    assert "apsw" not in loaded_by("import leadline.store.postgresql, leadline.store.deliveries")
 
 
 def test_sqlite_is_served_without_postgresqls_driver_or_sqlalchemy() -> None:

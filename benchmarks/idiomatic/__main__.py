@@ -7,16 +7,11 @@ import sys
 
 import uvicorn
 
-import leadline.store.sqlite_driver
-
-# The same SQLite as Leadline's: aiosqlite takes what `import sqlite3` gives it.
-sys.modules["sqlite3"] = leadline.store.sqlite_driver.driver
+from benchmarks.idiomatic.app import make_app
 
 
 def main(port: int) -> None:
     """Serve with uvicorn at its fastest: uvloop, httptools, no access log."""
-    from benchmarks.idiomatic.app import make_app  # noqa: PLC0415 - after the exchange above
-
     app = make_app(os.environ["BENCH_DATABASE_URL"])
     uvicorn.run(
         app,

@@ -159,7 +159,7 @@ def test_doctor_names_a_wrong_setting(tmp_path: Path, settings: dict[str, str]) 
 
 def test_version_and_help_need_neither_server_nor_database(tmp_path: Path) -> None:
     assert leadline(tmp_path, "--version").stdout.strip() == package.__version__
-    heavy = {"sqlalchemy", "starlette", "uvicorn", "aiohttp", "pysqlite3", "asyncpg", "phonenumbers"}
+    heavy = {"sqlalchemy", "starlette", "uvicorn", "aiohttp", "apsw", "asyncpg", "phonenumbers"}
     probe = (
         "import sys; from leadline.cli.commands import run; status = run(['--version']);"
         f" print(status, sorted({heavy!r} & set(sys.modules)))"

@@ -154,7 +154,7 @@ class Found:
 
 def look(directory: Path) -> Found:
     """Open the database as a restart does, and read what is there. Raises the driver's errors."""
-    connection = connect(str(directory / FILE))
+    connection: Any = connect(str(directory / FILE))
     try:
         problems = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
         problems += connection.execute("PRAGMA foreign_key_check").fetchall()

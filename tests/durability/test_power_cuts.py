@@ -16,7 +16,7 @@ import pytest
 from durability.conftest import Run, Victims
 from durability.disk import Disk, write_files
 from durability.scene import FILE, Found, Scene, look, promises, repeat_all, set_up
-from leadline.store.sqlite_driver import driver
+from leadline.store import sqlite_driver as driver
 
 APPLIES = 60
 CUTS = 100
@@ -98,7 +98,7 @@ def test_a_database_that_syncs_less_is_caught_losing(
 def _loses(cut: Cut, directory: Path) -> bool:
     try:
         found = cut.find(directory)
-    except driver.DatabaseError:
+    except driver.Error:
         return True  # it cannot even be opened
     return bool(found.problems or found.lost(cut.promised))
 

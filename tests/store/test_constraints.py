@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import apsw
 import asyncpg
 import pytest
 import sqlalchemy as sa
@@ -13,15 +14,14 @@ import sqlalchemy as sa
 from leadline.domain.errors import Unavailable
 from leadline.ids import new_id
 from leadline.store.database import Conflict, Tx
-from leadline.store.sqlite_driver import driver
 from leadline.store.tables import metadata
 from store.databases import NOW, Opened, insert
 
 Row = dict[str, Any]
 CONTACT, LIST, CALL, OUTCOME, ENDPOINT, DELIVERY, APPLIED, USER, IMPORT = (new_id() for _ in range(9))
 URL = "https://example.com/"
-REFUSALS = (Conflict, Unavailable, asyncpg.IntegrityConstraintViolationError, driver.IntegrityError,
-            asyncpg.DataError, driver.DataError)  # fmt: skip
+REFUSALS = (Conflict, Unavailable, asyncpg.IntegrityConstraintViolationError, apsw.ConstraintError,
+            asyncpg.DataError, apsw.TooBigError)  # fmt: skip
 
 # In an order in which each finds what it points at. `workspace_id` is added.
 GOOD: dict[str, Row] = {

@@ -18,9 +18,9 @@ from leadline.domain.reports import Measure, two_digits
 from leadline.ids import new_id
 from leadline.operations.count_ahead import GRACE_MS, count_ahead, uncounted
 from leadline.store import reports as store
+from leadline.store import sqlite_driver as driver
 from leadline.store.database import Database, Tx
 from leadline.store.reports import CountRow
-from leadline.store.sqlite_driver import driver
 from store.databases import NOW, Opened, insert, statement
 
 # A Monday's midnight, well behind the real clock.
@@ -363,6 +363,6 @@ async def test_a_transaction_under_way_holds_the_mark_back(
 @given(duration_ms=st.integers(0, 10**13))
 def test_durations_are_cut_to_two_digits_in_sql_as_in_python(duration_ms: int) -> None:
     connection = driver.connect(":memory:")
-    found = connection.execute(f"SELECT {store._cut('(SELECT ?1)')}", (duration_ms,)).fetchone()[0]
+    found = connection.execute(f"SELECT {store._cut('(SELECT ?1)')}", (duration_ms,)).fetchall()[0][0]
     connection.close()
     assert found == two_digits(duration_ms)

@@ -26,8 +26,8 @@ from leadline.store.migrating import (
     migrate,
     sqlite_path,
 )
+from leadline.store.migrations import dbapi
 from leadline.store.revisions import HEAD
-from leadline.store.sqlite_driver import driver
 from leadline.store.tables import metadata
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ each_table = pytest.mark.parametrize("table", [metadata.tables[name] for name in
 def look(url: str, seeing: Callable[[sa.Connection], T]) -> T:
     """Run a function over a database through SQLAlchemy; what it writes is committed."""
     if engine_of(url) is Engine.SQLITE:
-        engine = sa.create_engine(f"sqlite:///{sqlite_path(url)}", module=driver, poolclass=NullPool)
+        engine = sa.create_engine(f"sqlite:///{sqlite_path(url)}", module=dbapi, poolclass=NullPool)
         with engine.begin() as connection:
             return seeing(connection)
     return asyncio.run(_look_from_afar(url, seeing))

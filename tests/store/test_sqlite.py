@@ -12,15 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+import apsw
 import pytest
 
 from leadline.clock import Clock
 from leadline.domain.errors import Unavailable
 from leadline.store import sqlite
+from leadline.store import sqlite_driver as driver
 from leadline.store.database import Tx
 from leadline.store.migrating import migrate, sqlite_path
 from leadline.store.sqlite import DatabaseInUse, SqliteDatabase, SqliteTooOld, connect
-from leadline.store.sqlite_driver import driver
 from store.databases import Opened, add_agent, agents, opened_database, statement
 
 
@@ -48,7 +49,7 @@ async def test_both_connections_are_durable_and_keep_foreign_keys(url: str) -> N
 
 
 def test_the_sqlite_in_use_is_free_of_the_wal_reset_bug() -> None:
-    assert driver.sqlite_version_info >= sqlite.VERSION_MIN >= (3, 51, 3)
+    assert driver.VERSION >= sqlite.VERSION_MIN >= (3, 51, 3)
 
 
 async def test_an_sqlite_that_can_lose_data_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,8 +137,8 @@ async def test_writes_that_wait_together_share_a_commit(url: str) -> None:
         commits: list[str] = []
         assert isinstance(opened.database, SqliteDatabase)
         async with HeldWriter(opened):
-            opened.database._write_connection.set_trace_callback(
-                lambda text: commits.append(text) if text == "COMMIT" else None
+            opened.database._write_connection.trace_v2(
+                apsw.SQLITE_TRACE_STMT, lambda event: commits.append(event["sql"])
             )
             writes = [
                 asyncio.create_task(
@@ -147,9 +148,9 @@ async def test_writes_that_wait_together_share_a_commit(url: str) -> None:
             ]
             await asyncio.sleep(0)
         await asyncio.gather(*writes)
-        opened.database._write_connection.set_trace_callback(None)
+        opened.database._write_connection.trace_v2(0, None)
         # The held one, a full batch, and the one that did not fit.
-        assert len(commits) == 3
+        assert commits.count("COMMIT") == 3
 
 
 async def test_a_caller_who_goes_away_stops_nobody(url: str) -> None:
@@ -181,7 +182,7 @@ async def test_a_full_disk_makes_writes_unavailable_until_there_is_room(url: str
     async with opened_database(url) as opened:
         database = opened.database
         assert isinstance(database, SqliteDatabase)
-        pages = database._write_connection.execute("PRAGMA page_count").fetchone()[0]
+        pages: Any = database._write_connection.execute("PRAGMA page_count").fetchall()[0][0]
         database._write_connection.execute(f"PRAGMA max_page_count={pages + 10}")
         small = (
             database.write(lambda tx: add_agent(tx, opened.workspace_id, "same batch")) for _ in range(1)
@@ -252,7 +253,7 @@ async def test_a_disk_that_fails_acknowledges_nothing_it_did_not_keep(url: str) 
     # What the disk holds after a failed write is unknown, so the process trusts it no more and says so.
     assert "Restart" in after
     assert "Restart" in health
-    connection = connect(sqlite_path(url))
+    connection: Any = connect(sqlite_path(url))
     rows = connection.execute(
         "SELECT idempotency_key FROM idempotency_keys WHERE workspace_id = ?", (workspace_id,)
     )
@@ -344,7 +345,7 @@ async def test_a_long_log_is_moved_once_nobody_has_written_for_a_moment(
     monkeypatch.setattr(sqlite, "CHECKPOINT_FRAMES_IDLE", 1)
     async with opened_database(url) as opened:
         await opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "ada"))
-        connection = connect(sqlite_path(url))
+        connection: Any = connect(sqlite_path(url))
         async with asyncio.timeout(20):
             while True:
                 _, frames, moved = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()

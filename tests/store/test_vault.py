@@ -12,9 +12,9 @@ import pytest
 from leadline.clock import Clock
 from leadline.ids import new_id
 from leadline.operations.workspaces import create_workspace, rotate_secret, show_secret, signing_secrets
+from leadline.store import sqlite_driver as driver
 from leadline.store.migrating import migrate
 from leadline.store.sqlite import SqliteDatabase
-from leadline.store.sqlite_driver import driver
 from leadline.store.vault import CannotOpen, InvalidKey, Vault
 
 OLD_KEY = base64.b64encode(b"o" * 32).decode()

@@ -123,9 +123,9 @@ def _sqlite(settings: Settings) -> Finding:
     if not _is_sqlite(settings):
         return Finding("sqlite", Level.OK, "not used")
     # By name: only `store` may import the driver, and here it is the patient.
-    driver = importlib.import_module("pysqlite3")
-    fits = tuple(driver.sqlite_version_info) >= SQLITE_MIN
-    text = f"SQLite {driver.sqlite_version} (pysqlite3)"
+    version = importlib.import_module("apsw").sqlite_lib_version()
+    fits = tuple(map(int, version.split("."))) >= SQLITE_MIN
+    text = f"SQLite {version} (apsw)"
     if fits:
         return Finding("sqlite", Level.OK, text)
     least = ".".join(map(str, SQLITE_MIN))

@@ -21,7 +21,7 @@ NOT_ANSWERED = 6
 INTERRUPTED = 130
 
 # By name, because only `store` may import a driver and `web` a server, and most commands need neither.
-_DRIVERS = frozenset({"asyncpg", "pysqlite3", "sqlalchemy"})
+_DRIVERS = frozenset({"apsw", "asyncpg", "sqlalchemy"})
 _NAMED = frozenset({"CannotListen", "DatabaseInUse", "LeadlineError", "SqliteTooOld", "UnknownRevision"})
 _NAMED_USAGE = frozenset({"InvalidDatabaseUrl", "UnknownScope"})
 

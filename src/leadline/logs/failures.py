@@ -22,7 +22,7 @@ _PLAIN = (
 )  # fmt: skip
 _PLAIN_EXACTLY = (RuntimeError, TimeoutError)
 # Ours are written for callers; the drivers' first line names tables and constraints, their values are in the next.
-_PLAIN_MODULES = frozenset({"leadline", "asyncpg", "pysqlite3", "sqlite3"})
+_PLAIN_MODULES = frozenset({"leadline", "apsw", "asyncpg"})
 _QUOTED = re.compile(r"[\"'`\u00ab\u2018\u201c].*", re.DOTALL)
 # What the interpreter quotes in errors about code: names of types, attributes, modules and arguments.
 _ABOUT_NAMES = (AttributeError, ImportError, NameError, TypeError)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leadline.store import sqlite_driver as driver
 from leadline.store.revisions import HEAD
 from leadline.store.sqlite import DatabaseInUse
-from leadline.store.sqlite_driver import driver
 
 # About 4 MB a step: what is written meanwhile waits for no longer than that takes.
 STEP_PAGES = 1024
@@ -49,9 +49,7 @@ def back_up(source: Path, target: Path, progress: Progress) -> Copied:
             contextlib.closing(_open(source, "ro")) as reading,
             contextlib.closing(_open(partial, "rwc")) as writing,
         ):
-            reading.backup(
-                writing, pages=STEP_PAGES, progress=lambda _, left, all_: progress(all_ - left, all_)
-            )
+            _copy_pages(reading, writing, progress)
             # One file, complete without a log beside it.
             writing.execute("PRAGMA journal_mode=DELETE")
         copied = check(partial)
@@ -80,36 +78,47 @@ def check(path: Path) -> Copied:
     try:
         with contextlib.closing(_open(path, "ro")) as connection:
             return _checked(path, connection)
-    except driver.DatabaseError as damaged:
+    except driver.Error as damaged:
         raise BadBackup(f"{path} is not a database, or is damaged: {damaged}") from None
 
 
-def _checked(path: Path, connection: Any) -> Copied:
-    damage = [row[0] for row in connection.execute("PRAGMA integrity_check(1)").fetchall()]
+def _checked(path: Path, connection: driver.Connection) -> Copied:
+    damage = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)").fetchall()]
     if damage != ["ok"]:
         raise BadBackup(f"{path} is damaged: {' '.join(damage[0].split())}")
-    if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+    if connection.execute("PRAGMA foreign_key_check").fetchall():
         raise BadBackup(f"{path} is damaged: rows point to rows that are not there")
     revision = _revision(path, connection)
-    counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in _COUNTED}
+    counts = {table: _count(connection, table) for table in _COUNTED}
     return Copied(str(path), path.stat().st_size, revision, counts)
 
 
-def _revision(path: Path, connection: Any) -> str:
+def _count(connection: driver.Connection, table: str) -> int:
+    number: Any = connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]
+    return int(number)
+
+
+def _revision(path: Path, connection: driver.Connection) -> str:
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"alembic_version", *_COUNTED} <= tables:
         raise BadBackup(f"{path} is no database of Leadline's")
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    revision = str(row[0]) if row else ""
+    versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    revision = str(versions[0][0]) if versions else ""
     # Revisions are numbered, so they are compared as they are written.
     if not revision or revision > HEAD:
         raise BadBackup(f"{path} is at revision {revision or 'none'}; this version knows {HEAD} and older")
     return revision
 
 
-def _open(path: Path, mode: str) -> Any:
-    uri = f"{path.resolve().as_uri()}?mode={mode}"
-    return driver.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+def _open(path: Path, mode: str) -> driver.Connection:
+    return driver.connect(path, mode, timeout_seconds=BUSY_TIMEOUT_SECONDS)
+
+
+def _copy_pages(reading: driver.Connection, writing: driver.Connection, progress: Progress) -> None:
+    with writing.backup("main", reading, "main") as copy:
+        while not copy.done:
+            copy.step(STEP_PAGES)
+            progress(copy.page_count - copy.remaining, copy.page_count)
 
 
 @contextlib.contextmanager
@@ -167,7 +176,7 @@ def _copy(source: Path, target: Path) -> None:
         contextlib.closing(_open(source, "ro")) as reading,
         contextlib.closing(_open(target, "rw")) as writing,
     ):
-        reading.backup(writing)
+        _copy_pages(reading, writing, lambda _done, _all: None)
         writing.execute("PRAGMA journal_mode=DELETE")
 
 

@@ -14,6 +14,7 @@ from leadline.store.revisions import HEAD
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _CURRENT = "SELECT version_num FROM alembic_version"
+_IS_MIGRATED = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
 
 
 class UnknownRevision(Exception):
@@ -54,18 +55,15 @@ async def migrate(url: str) -> str | None:
 
 
 def _sqlite_revision(path: str) -> str | None:
-    from leadline.store.sqlite_driver import driver
+    from leadline.store import sqlite_driver
 
     if not Path(path).exists():
         return None
-    with contextlib.closing(driver.connect(path, timeout=5)) as connection:
-        try:
-            row = connection.execute(_CURRENT).fetchone()
-        except driver.OperationalError as missing:
-            if "no such table" in str(missing):
-                return None
-            raise
-    return row[0] if row else None
+    with contextlib.closing(sqlite_driver.connect(path)) as connection:
+        if not connection.execute(_IS_MIGRATED).fetchall():
+            return None
+        rows = connection.execute(_CURRENT).fetchall()
+    return str(rows[0][0]) if rows else None
 
 
 async def _postgresql_revision(url: str) -> str | None:

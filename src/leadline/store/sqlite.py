@@ -24,9 +24,9 @@ import msgspec
 
 from leadline.clock import Clock, monotonic_seconds
 from leadline.domain.errors import LeadlineError, Unavailable
+from leadline.store import sqlite_driver as driver
 from leadline.store.database import Conflict, Listener, Listeners, Row, Signal, Together, Tx, probe
 from leadline.store.engines import Engine, ManyStatement, Statement
-from leadline.store.sqlite_driver import driver
 from leadline.store.vault import Vault
 
 T = TypeVar("T")
@@ -65,12 +65,12 @@ class SqliteTx(Tx):
     __slots__ = ("_connection",)
     engine = Engine.SQLITE
 
-    def __init__(self, connection: Any, now_ms: int, vault: Vault) -> None:
+    def __init__(self, connection: driver.Connection, now_ms: int, vault: Vault) -> None:
         super().__init__(now_ms, vault)
         self._connection = connection
 
     async def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
-        return cast("Sequence[Row]", self._connection.execute(statement.sqlite, values).fetchall())
+        return self._connection.execute(statement.sqlite, values).fetchall()
 
     async def first(self, statement: Statement, **values: Any) -> Row | None:
         # All of it is fetched: a statement left half-way would keep its read lock.
@@ -79,14 +79,16 @@ class SqliteTx(Tx):
 
     async def run(self, statement: Statement, **values: Any) -> int:
         with _conflicts():
-            return cast("int", self._connection.execute(statement.sqlite, values).rowcount)
+            self._connection.execute(statement.sqlite, values)
+        return self._connection.changes()
 
     async def change_many(self, statement: ManyStatement, rows: Sequence[msgspec.Struct]) -> int:
         if not rows:
             return 0
+        before = self._connection.total_changes()
         with _conflicts():
-            values = map(attrgetter(*statement.names), rows)
-            return cast("int", self._connection.executemany(statement.each_in_order, values).rowcount)
+            self._connection.executemany(statement.each_in_order, map(attrgetter(*statement.names), rows))
+        return self._connection.total_changes() - before
 
 
 @contextlib.contextmanager
@@ -94,7 +96,7 @@ def _conflicts() -> Iterator[None]:
     """A broken unique key or foreign key, by its name. A broken CHECK is a bug and stays what it is."""
     try:
         yield
-    except driver.IntegrityError as broken:
+    except driver.ConstraintError as broken:
         if "CHECK" in str(broken):
             raise
         raise Conflict(str(broken)) from broken
@@ -160,7 +162,7 @@ def _give(jobs: Sequence[_Job], answers: Sequence[Any], tx: Tx, signals: set[tup
 
 
 def _raise_if_everybodys(refused: Exception) -> None:
-    if isinstance(refused, driver.OperationalError) or _is_of_the_disk(refused):
+    if not driver.is_callers(refused):
         raise refused
 
 
@@ -204,9 +206,9 @@ class SqliteDatabase:
         self._writer: threading.Thread | None = None
 
     async def open(self) -> None:
-        if driver.sqlite_version_info < VERSION_MIN:
-            wanted = ".".join(map(str, VERSION_MIN))
-            raise SqliteTooOld(f"SQLite {driver.sqlite_version} can lose data; {wanted} or newer is needed")
+        if driver.VERSION < VERSION_MIN:
+            found, wanted = (".".join(map(str, version)) for version in (driver.VERSION, VERSION_MIN))
+            raise SqliteTooOld(f"SQLite {found} can lose data; {wanted} or newer is needed")
         if self._exclusive:
             self._lock_file = _take(self.path)
         self._write_connection = connect(self.path)
@@ -260,11 +262,11 @@ class SqliteDatabase:
         finally:
             connection.close()
 
-    def _read(self, connection: Any, work: Callable[[Tx], Awaitable[T]]) -> T:
+    def _read(self, connection: driver.Connection, work: Callable[[Tx], Awaitable[T]]) -> T:
         connection.execute("BEGIN")
         try:
             return _drive(work(SqliteTx(connection, self._clock.now_ms(), self._vault)))
-        except driver.OperationalError as broken:
+        except driver.Error as broken:
             raise Unavailable from broken
         finally:
             if connection.in_transaction:  # else SQLite has rolled back by itself
@@ -391,7 +393,9 @@ class SqliteDatabase:
             self._write_connection.execute(f"PRAGMA synchronous={'FULL' if wanted else 'NORMAL'}")
             self._syncs = wanted
 
-    def _run_first(self, connection: Any, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]) -> None:
+    def _run_first(
+        self, connection: driver.Connection, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]
+    ) -> None:
         """Carry out the first jobs of a transaction.
 
         They need no savepoint, which would copy every page they change: there is nothing yet that going back to the
@@ -408,7 +412,9 @@ class SqliteDatabase:
         else:
             _give(jobs, answers, tx, signals)
 
-    def _run(self, connection: Any, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]) -> None:
+    def _run(
+        self, connection: driver.Connection, jobs: Sequence[_Job], signals: set[tuple[Signal, str]]
+    ) -> None:
         tx = SqliteTx(connection, self._clock.now_ms(), self._vault)
         connection.execute("SAVEPOINT operation")
         try:
@@ -423,7 +429,11 @@ class SqliteDatabase:
             _give(jobs, answers, tx, signals)
 
     def _after_failure(
-        self, connection: Any, jobs: Sequence[_Job], refused: Exception, signals: set[tuple[Signal, str]]
+        self,
+        connection: driver.Connection,
+        jobs: Sequence[_Job],
+        refused: Exception,
+        signals: set[tuple[Signal, str]],
     ) -> None:
         """What failed for one is told him; what failed for several together is done for each alone."""
         if len(jobs) == 1:
@@ -440,7 +450,7 @@ class SqliteDatabase:
         log.error("a batch of %d writes was rolled back: %s", len(batch), broken, exc_info=broken)
         for job in batch:
             job.answer, job.error = None, Unavailable()
-        failed = _is_of_the_disk(broken)
+        failed = driver.is_of_the_disk(broken)
         try:
             if self._write_connection.in_transaction:
                 self._write_connection.execute("ROLLBACK")
@@ -480,15 +490,9 @@ class SqliteDatabase:
             self._loop.call_soon(self._let_come_back, answered, now_waiting, vain_turns)
 
 
-def connect(path: str) -> Any:
+def connect(path: str) -> driver.Connection:
     """A connection with the settings that every one of ours has. The caller begins and ends transactions."""
-    connection = driver.connect(
-        path,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=512,
-        timeout=BUSY_TIMEOUT_MS / 1000,
-    )
+    connection = driver.connect(path, timeout_seconds=BUSY_TIMEOUT_MS / 1000, cached_statements=512)
     for pragma in (
         "journal_mode=WAL",
         # NORMAL lost 7 % of acknowledged commits in simulated power cuts, FULL none.
@@ -516,24 +520,19 @@ def _sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def _log_frames(connection: Any) -> int:
-    return cast("int", connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()[1])
+def _log_frames(connection: driver.Connection) -> int:
+    _busy, frames, _moved = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchall()[0]
+    return cast("int", frames)
 
 
-def _checkpoint(connection: Any) -> None:
+def _checkpoint(connection: driver.Connection) -> None:
     try:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     except driver.Error as broken:
-        if _is_of_the_disk(broken):
+        if driver.is_of_the_disk(broken):
             raise
         # The disk is full, say. All of it is safe in the log, and the next commit tries again.
         log.warning("the write-ahead log could not be moved into the database: %s", broken)
-
-
-def _is_of_the_disk(broken: BaseException) -> bool:
-    """Whether an error says that what is on the disk cannot be trusted any more."""
-    name = getattr(broken, "sqlite_errorname", "") or ""
-    return name.startswith(("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def _take(path: str) -> IO[str]:

@@ -9,6 +9,7 @@ from alembic import context
 
 from leadline.store.engines import Engine
 from leadline.store.migrating import engine_of, sqlite_path
+from leadline.store.migrations import dbapi
 from leadline.store.tables import metadata
 
 # Any number: it only has to be the same in every Leadline.
@@ -30,15 +31,12 @@ def _run(connection: sa.Connection) -> None:
 
 
 def _sqlite(path: str) -> None:
-    from leadline.store.sqlite_driver import driver
-
-    engine = sa.create_engine(f"sqlite:///{path}", module=driver)
+    engine = sa.create_engine(f"sqlite:///{path}", module=dbapi)
 
     @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: object, _record: object) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined] # so that DDL is in the transaction too
-        connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[attr-defined]
-        connection.execute("PRAGMA synchronous=FULL")  # type: ignore[attr-defined]
+    def _prepare(connection: dbapi.Connection, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
