@@ -436,7 +436,7 @@ def _observer(metrics: Metrics, clock: Clock) -> Observer:
         def attempted(self, attempted: Attempted, created_at: int) -> None:
             metrics.attempt(attempted.error)
             if attempted.succeeded:
-                metrics.delivery_seconds.observe(max(0, clock.now_ms() - created_at) / 1000)
+                metrics.delivered(max(0, clock.now_ms() - created_at) / 1000)
 
         def taken_over(self, count: int) -> None:
             metrics.lease_takeovers.inc(count)

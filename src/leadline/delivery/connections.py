@@ -88,11 +88,12 @@ class Connection(asyncio.Protocol):
             self.peer = unmapped(ip_address(peer[0]))
             self.peer_text = str(self.peer)
 
-    async def post(self, request: bytes, answer: Answer) -> None:
+    async def post(self, request: bytes, answer: Answer, deadline: float) -> None:
         """Send `request` and fill `answer` as it comes.
 
         Returns once the answer has a status and its body is complete, cut at its bound, or broken off. Raises
-        `AnswerError` when it gets no status. Cancelled, it drops the connection.
+        `AnswerError` when it gets no status, and `TimeoutError` at `deadline` (by the loop's clock). When it raises
+        anything it has dropped the connection.
         """
         assert self._waiter is None, "one exchange at a time"
         assert self._transport is not None, "it is connected"
@@ -100,7 +101,9 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._received_bytes = self._headers_bytes = 0
         self._is_over = False
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        alarm = loop.call_at(deadline, self._time_out)
         self._transport.write(request)
         try:
             await self._waiter
@@ -108,7 +111,12 @@ class Connection(asyncio.Protocol):
             self.abort()
             raise
         finally:
+            alarm.cancel()
             self._waiter = None
+
+    def _time_out(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError())
 
     def abort(self) -> None:
         """Drop the connection at once.

@@ -195,22 +195,32 @@ class Guard:
         self._refusal = lru_cache(maxsize=_JUDGED_MAX)(policy.refusal)
         self._resolve = resolve or SystemResolver()
 
-    async def check(self, target: Target, *, connect_timeout_seconds: float) -> CheckedRoute:
+    async def check(self, target: Target, connect_timeout_seconds: float) -> CheckedRoute:
         """The addresses this attempt may connect to.
 
         Raises `Blocked` when any address of the answer may not be called, a literal in the URL included, and
         `ResolutionError` when there is no answer within 5 s.
         """
-        literal = target.literal
+        if target.literal is not None:
+            return self.check_literal(target, connect_timeout_seconds)
         started = monotonic_seconds()
-        addresses = (literal,) if literal is not None else await self._addresses_of(target.ascii_host)
+        route = self._judge(target, await self._addresses_of(target.ascii_host), connect_timeout_seconds)
+        route.phases.dns_seconds = monotonic_seconds() - started
+        return route
+
+    def check_literal(self, target: Target, connect_timeout_seconds: float) -> CheckedRoute:
+        """As `check`, of a target whose URL spells out its address: there is nothing to wait for."""
+        assert target.literal is not None
+        return self._judge(target, (target.literal,), connect_timeout_seconds)
+
+    def _judge(
+        self, target: Target, addresses: tuple[Address, ...], connect_timeout_seconds: float
+    ) -> CheckedRoute:
         for address in addresses:
             rule = self._refusal(address)
             if rule is not None:
                 raise Blocked(rule)
-        route = CheckedRoute(target, tuple(map(unmapped, addresses)), connect_timeout_seconds)
-        route.phases.dns_seconds = None if literal is not None else monotonic_seconds() - started
-        return route
+        return CheckedRoute(target, tuple(map(unmapped, addresses)), connect_timeout_seconds)
 
     async def _addresses_of(self, host: str) -> tuple[Address, ...]:
         try:

@@ -30,7 +30,6 @@ from leadline.clock import monotonic_seconds
 from leadline.delivery.connections import Answer, AnswerError, Connections
 from leadline.delivery.guard import (
     Blocked,
-    CheckedRoute,
     ConnectError,
     ConnectTimeoutError,
     Guard,
@@ -44,7 +43,6 @@ from leadline.domain.webhook_urls import Target, UnusableUrl, split_target
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leadline.delivery.connections import Connection
     from leadline.domain.addresses import AddressPolicy
 
 RESPONSE_HEADERS_MAX = 100
@@ -184,9 +182,9 @@ class Sender:
         result.
         """
         exchange = _Exchange()
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
         try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._post(exchange, url, headers, body, connect_timeout_seconds)
+            await self._post(exchange, url, headers, body, connect_timeout_seconds, deadline)
         except Exception as failure:  # noqa: BLE001 - the promise; what nobody expects is logged
             return exchange.result(*_classify(failure, timeout_seconds))
         status = exchange.answer.status
@@ -201,34 +199,39 @@ class Sender:
         headers: Mapping[str, str],
         body: bytes,
         connect_timeout_seconds: float,
+        deadline: float,
     ) -> None:
-        connections = self._connections
-        assert self._guard is not None and connections is not None, "start() comes first"  # noqa: PT018
+        """`deadline` by the loop's clock."""
+        guard, connections = self._guard, self._connections
+        assert guard is not None and connections is not None, "start() comes first"  # noqa: PT018
         target, request_line = _request_line(url)
         request = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
             request_line, self._base_head, _head_lines(headers), len(body), body,
         )  # fmt: skip
-        route = await self._guard.check(target, connect_timeout_seconds=connect_timeout_seconds)
+        if target.literal is not None:
+            route = guard.check_literal(target, connect_timeout_seconds)
+        else:
+            async with asyncio.timeout_at(deadline):
+                route = await guard.check(target, connect_timeout_seconds)
         exchange.phases = route.phases
-        connection = await _connect(connections, route)
-        await connection.post(request, exchange.answer)
+        connection = connections.take(route)
+        if connection is not None:
+            route.phases.reused = True
+        else:
+            async with asyncio.timeout_at(deadline):
+                connection = await connections.open(route)
+        route.phases.remote_address = connection.peer_text
+        await connection.post(request, exchange.answer, deadline)
         connections.rest(route, connection)
 
 
-async def _connect(connections: Connections, route: CheckedRoute) -> Connection:
-    connection = connections.take(route)
-    route.phases.reused = connection is not None
-    if connection is None:
-        connection = await connections.open(route)
-    route.phases.remote_address = connection.peer_text
-    return connection
-
-
 def _head_lines(headers: Mapping[str, str]) -> bytes:
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if _UNSENDABLE.search(lines.replace("\r\n", "", len(headers))):
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    together = "".join(lines)
+    # The first two say nearly always yes, and cost least.
+    if not (together.isascii() and together.isprintable()) and _UNSENDABLE.search(together):
         raise UnsendableHeaderError
-    return lines.encode("ascii")
+    return "\r\n".join([*lines, ""]).encode("ascii")
 
 
 @lru_cache(maxsize=1024)
@@ -272,6 +275,8 @@ def _classify(failure: Exception, timeout_seconds: float) -> tuple[AttemptError,
 
 
 def _readable_headers(raw_headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    if len(raw_headers) <= RESPONSE_HEADERS_MAX and _size(raw_headers) <= RESPONSE_HEADERS_BYTES_MAX:
+        return [(_readable(name), _readable(value)) for name, value in raw_headers]
     headers: list[tuple[str, str]] = []
     room_bytes = RESPONSE_HEADERS_BYTES_MAX
     for name, value in raw_headers[:RESPONSE_HEADERS_MAX]:
@@ -281,6 +286,10 @@ def _readable_headers(raw_headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[
         room_bytes -= len(name) + len(kept)
         headers.append((_readable(name), _readable(kept)))
     return headers
+
+
+def _size(raw_headers: Sequence[tuple[bytes, bytes]]) -> int:
+    return sum([len(name) + len(value) for name, value in raw_headers])
 
 
 def _readable_body(body: bytearray, *, complete: bool) -> str:

@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from leadline.clock import Clock
 from leadline.delivery.attempt import Leased, make_attempt
@@ -95,22 +96,21 @@ class Observer:
         """So many attempts were begun by a worker whose lease ran out."""
 
 
-_Batch = list[tuple[Attempted, asyncio.Future[None]]]
-
-
 @dataclass(slots=True)
 class _Unrecorded:
     """What of one workspace was answered and is to be recorded, and when (by the loop's clock)."""
 
     due: float
-    attempts: deque[tuple[Attempted, asyncio.Future[None]]] = field(default_factory=deque)
+    attempts: deque[Attempted] = field(default_factory=deque)
 
 
 @dataclass(slots=True)
 class _Flight:
+    """A delivery from its claim until what came of it is on record. Its task ends when it has been answered."""
+
     leased: Leased
     held_since: float
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[bool] | None = None
 
 
 class Worker:
@@ -141,6 +141,8 @@ class Worker:
         self._in_flight_max = IN_FLIGHT_FIRST
         # By delivery and lease: one that was canceled and retried by hand may be on its way twice in one process.
         self._flights: dict[tuple[str, str], _Flight] = {}
+        self._none_in_flight = asyncio.Event()
+        self._none_in_flight.set()
         self._of_workspace: Counter[str] = Counter()
         self._unrecorded: dict[str, _Unrecorded] = {}
         self._record_now = asyncio.Event()
@@ -172,20 +174,20 @@ class Worker:
         self._record_now.set()
         await asyncio.wait(self._tasks[:1], timeout=STOP_CLAIMING_SECONDS)
         await _cancel(self._tasks[:1])
-        tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_seconds)
-        cut_off = {key: flight.leased for key, flight in self._flights.items()}
-        await _cancel([task for task in tasks if not task.done()])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await self._none_in_flight.wait()
+        flights = dict(self._flights)
+        await _cancel([flight.task for flight in flights.values() if flight.task is not None])
         await _cancel(self._tasks[1:])
         # What was answered is recorded, or waits for its lease to end: given back it would be sent again at once.
         answered = {
             (attempted.delivery_id, attempted.lease_id)
             for waiting in self._unrecorded.values()
-            for attempted, _ in waiting.attempts
+            for attempted in waiting.attempts
         }
         await self._record_rest()
-        for leased in [leased for key, leased in cut_off.items() if key not in answered]:
+        for leased in [flight.leased for key, flight in flights.items() if key not in answered]:
             with contextlib.suppress(LeadlineError):
                 await self._database.write(
                     partial(_release, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
@@ -312,24 +314,38 @@ class Worker:
             timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
             flight = _Flight(Leased(workspace_id, lease_id, row, timeout), held_since)
             self._flights[row.delivery_id, lease_id] = flight
+            self._none_in_flight.clear()
             self._of_workspace[workspace_id] += 1
             flights.append(flight)
         for number, flight in enumerate(flights, start=1):
             flight.task = asyncio.create_task(self._deliver(flight.leased, secrets))
             key = (flight.leased.row.delivery_id, lease_id)
-            flight.task.add_done_callback(partial(self._landed, key, workspace_id))
+            flight.task.add_done_callback(partial(self._answered, key))
             if number % SENT_IN_ONE_GO == 0:
                 await asyncio.sleep(0)
 
-    def _landed(self, key: tuple[str, str], workspace_id: str, task: asyncio.Task[None]) -> None:
-        del self._flights[key]
+    def _answered(self, key: tuple[str, str], task: asyncio.Task[bool]) -> None:
+        """What was answered stays until it is on record; whatever else became of it is over."""
+        if task.cancelled():
+            self._landed(key)
+        elif (broken := task.exception()) is not None:
+            # Nothing is lost: the lease runs out and the delivery falls due again.
+            log.error("an attempt could not be finished", exc_info=broken)
+            self._landed(key)
+        elif not task.result():
+            self._landed(key)
+
+    def _landed(self, key: tuple[str, str]) -> None:
+        flight = self._flights.pop(key, None)
+        if flight is None:
+            return
+        if not self._flights:
+            self._none_in_flight.set()
+        workspace_id = flight.leased.workspace_id
         self._of_workspace[workspace_id] -= 1
         if not self._of_workspace[workspace_id]:
             del self._of_workspace[workspace_id]
         self._in_flight_max = min(IN_FLIGHT_MAX, self._in_flight_max + 1)
-        if not task.cancelled() and (broken := task.exception()) is not None:
-            # Nothing is lost: the lease runs out and the delivery falls due again.
-            log.error("an attempt could not be finished", exc_info=broken)
         # First whoever has waited longest: a busy workspace would take its own place again each time.
         if self._unfinished and len(self._flights) < self._in_flight_max:
             longest_waiting = next(iter(self._unfinished))
@@ -340,26 +356,26 @@ class Worker:
 
     # Sending
 
-    async def _deliver(self, leased: Leased, secrets: Sequence[str]) -> None:
+    async def _deliver(self, leased: Leased, secrets: Sequence[str]) -> bool:
+        """Whether there is something to be recorded."""
         if leased.row.payload is None:
             await self._database.write(
                 partial(_cancel_empty, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
             )
-            return
+            return False
         attempted = await make_attempt(self._sender, leased, secrets, self._clock)
         self._observer.attempted(attempted, leased.row.created_at)
-        recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._record_soon(attempted, recorded)
-        await recorded
+        self._record_soon(attempted)
+        return True
 
     # Recording
 
-    def _record_soon(self, attempted: Attempted, recorded: asyncio.Future[None]) -> None:
+    def _record_soon(self, attempted: Attempted) -> None:
         now = asyncio.get_running_loop().time()
         wait_seconds = min(GATHER_SECONDS_MAX, attempted.duration_ms / 1000 * GATHER_SHARE)
         due = now if wait_seconds < GATHER_SECONDS_MIN else now + wait_seconds
         waiting = self._unrecorded.setdefault(attempted.workspace_id, _Unrecorded(due))
-        waiting.attempts.append((attempted, recorded))
+        waiting.attempts.append(attempted)
         if len(waiting.attempts) >= RECORD_MAX:
             due = now
         waiting.due = min(waiting.due, due)
@@ -398,7 +414,7 @@ class Worker:
         latest = now + 0.001
         return [workspace_id for workspace_id, waiting in self._unrecorded.items() if waiting.due <= latest]
 
-    def _take(self, workspace_id: str) -> _Batch:
+    def _take(self, workspace_id: str) -> list[Attempted]:
         waiting = self._unrecorded[workspace_id].attempts
         batch = [waiting.popleft() for _ in range(min(len(waiting), RECORD_MAX))]
         if not waiting:
@@ -416,29 +432,28 @@ class Worker:
             count = sum(len(waiting.attempts) for waiting in self._unrecorded.values())
             log.warning("%d attempts were answered and could not be recorded: %s", count, describe(failure))
 
-    async def _record_batches(self, batches: Sequence[_Batch]) -> None:
+    async def _record_batches(self, batches: Sequence[list[Attempted]]) -> None:
         # Side by side: on PostgreSQL none waits for another.
         failures = await asyncio.gather(*(self._record_or_keep(batch) for batch in batches))
         for failure in failures:
             if failure is not None:
                 raise failure
 
-    async def _record_or_keep(self, batch: _Batch) -> Exception | None:
+    async def _record_or_keep(self, batch: list[Attempted]) -> Exception | None:
         """Once more after a failure that hides a commit is harmless: the leases of what was recorded are gone."""
         try:
-            await self._record([attempted for attempted, _ in batch])
+            await self._record(batch)
         except BaseException as failure:
             now = asyncio.get_running_loop().time()
-            waiting = self._unrecorded.setdefault(batch[0][0].workspace_id, _Unrecorded(now))
+            waiting = self._unrecorded.setdefault(batch[0].workspace_id, _Unrecorded(now))
             waiting.attempts.extendleft(reversed(batch))
             waiting.due = now
             self._record_now.set()
             if isinstance(failure, Exception):
                 return failure
             raise
-        for _, recorded in batch:
-            if not recorded.done():
-                recorded.set_result(None)
+        for attempted in batch:
+            self._landed((attempted.delivery_id, attempted.lease_id))
         return None
 
     async def _record(self, attempts: Sequence[Attempted]) -> None:
@@ -492,7 +507,7 @@ async def _all(works: Sequence[Awaitable[None]]) -> None:
             raise failure
 
 
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
