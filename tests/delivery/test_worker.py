@@ -377,7 +377,7 @@ async def test_a_person_erased_while_an_answer_is_written_down_leaves_no_answer(
     site, other = postgres_site
     record, written, go_on = worker_module._record, asyncio.Event(), asyncio.Event()
 
-    async def record_slowly(*arguments: Any) -> int | None:
+    async def record_slowly(*arguments: Any) -> tuple[int | None, Prospect, Claim]:
         answer = await record(*arguments)
         written.set()
         await go_on.wait()
@@ -668,8 +668,8 @@ async def test_a_lease_is_held_from_its_claim_however_long_the_answer_to_that_ta
     loop, write = asyncio.get_running_loop(), site.database.write
     committed: list[float] = []
 
-    async def answer_late(work: Callable[[Tx], Awaitable[Any]], *, durable: bool = True) -> Any:
-        answer = await write(work, durable=durable)
+    async def answer_late(work: Callable[[Tx], Awaitable[Any]], **how: bool) -> Any:
+        answer = await write(work, **how)
         if isinstance(answer, Claim) and answer.deliveries:
             committed.append(loop.time())
             await asyncio.sleep(0.3)

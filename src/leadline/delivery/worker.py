@@ -253,24 +253,40 @@ class Worker:
         return max(0.002, self._next_look - asyncio.get_running_loop().time())
 
     async def _claim_in(self, workspace_id: str, share: int) -> None:
-        free = min(
-            CLAIM_MAX,
-            share,
-            # Of what it may have now: just after a start, too, there is room for the others.
-            self._in_flight_max // WORKSPACE_SHARE - self._of_workspace[workspace_id],
-        )
+        free = min(share, self._places(workspace_id))
         if free <= 0:
             self._unfinished[workspace_id] = None
             return
         self._unfinished.pop(workspace_id, None)
         prospect = await self._database.read(partial(_find, workspace_id))
+        self._take_note(workspace_id, prospect)
+        if not prospect.endpoint_ids:
+            return
+        request = self._claim_request(workspace_id, free)
+        # Leases run from the claim, however long its answer takes.
+        held_since = asyncio.get_running_loop().time()
+        # A claim that a power cut takes back is made again: what it had sent arrives twice, as after any death between
+        # an answer and its record. So it waits for no disk.
+        claim = await self._database.write(
+            partial(_claim, workspace_id, prospect.endpoint_ids, request), durable=False
+        )
+        await self._take_up(workspace_id, request, claim, held_since)
+
+    def _places(self, workspace_id: str, given_up: int = 0) -> int:
+        """How many more attempts a workspace may have under way, once it has given up so many of its places."""
+        return given_up + min(
+            CLAIM_MAX - given_up,
+            self._in_flight_max - len(self._flights),
+            # Of what it may have now: just after a start, too, there is room for the others.
+            self._in_flight_max // WORKSPACE_SHARE - self._of_workspace[workspace_id],
+        )
+
+    def _take_note(self, workspace_id: str, prospect: Prospect) -> None:
         if prospect.wait_ms is not None:
             self._set_alarm(workspace_id, prospect.wait_ms / 1000)
         self._count_vain_look(workspace_id, prospect)
         if prospect.more:
             self._unfinished[workspace_id] = None
-        if prospect.endpoint_ids:
-            await self._claim(workspace_id, prospect, free)
 
     def _count_vain_look(self, workspace_id: str, prospect: Prospect) -> None:
         if not prospect.endpoint_ids:
@@ -279,36 +295,31 @@ class Worker:
         else:
             self._vain_looks.pop(workspace_id, None)
 
-    async def _claim(self, workspace_id: str, prospect: Prospect, free: int) -> None:
-        request = ClaimRequest(
-            lease_id=new_id(),
-            lease_ms=LEASE_SECONDS * 1000,
-            attempts_max=self._settings.attempts_max,
-            limit=free,
-            # A copy, as the claim may be carried out in another thread. Those of other workspaces do no harm.
-            held=frozenset(self._flights) if self._of_workspace[workspace_id] else frozenset(),
-        )
-        # Leases run from the claim, however long its answer takes.
-        held_since = asyncio.get_running_loop().time()
-        # A claim that a power cut takes back is made again: what it had sent arrives twice, as after any death between
-        # an answer and its record. So it waits for no disk.
-        claim = await self._database.write(
-            lambda tx: claim_deliveries(tx, workspace_id, prospect.endpoint_ids, request), durable=False
-        )
-        await self._set_going(workspace_id, request.lease_id, claim, prospect.secrets, held_since)
-        if claim.takeovers:
-            self._observer.taken_over(claim.takeovers)
+    async def _take_up(
+        self, workspace_id: str, request: ClaimRequest, claim: Claim, held_since: float
+    ) -> None:
+        await self._set_going(workspace_id, request.lease_id, claim, held_since)
         if claim.more:
             self._unfinished[workspace_id] = None
-        if len(claim.deliveries) == free:
+        if len(claim.deliveries) == request.limit:
             self._look_at(workspace_id)
         elif not claim.deliveries:
             # Somebody else was faster, or holds an endpoint at this moment and may leave something.
             self._set_alarm(workspace_id, PASSED_OVER_SECONDS)
 
-    async def _set_going(
-        self, workspace_id: str, lease_id: str, claim: Claim, secrets: Sequence[str], held_since: float
-    ) -> None:
+    def _claim_request(self, workspace_id: str, limit: int) -> ClaimRequest:
+        return ClaimRequest(
+            lease_id=new_id(),
+            lease_ms=LEASE_SECONDS * 1000,
+            attempts_max=self._settings.attempts_max,
+            limit=limit,
+            # A copy, as the claim may be carried out in another thread. Those of other workspaces do no harm.
+            held=frozenset(self._flights) if self._of_workspace[workspace_id] else frozenset(),
+        )
+
+    async def _set_going(self, workspace_id: str, lease_id: str, claim: Claim, held_since: float) -> None:
+        if claim.takeovers:
+            self._observer.taken_over(claim.takeovers)
         flights = []
         for row in claim.deliveries:
             timeout = claim.timeouts_seconds.get(row.endpoint_id) or self._settings.timeout_seconds
@@ -318,7 +329,7 @@ class Worker:
             self._of_workspace[workspace_id] += 1
             flights.append(flight)
         for number, flight in enumerate(flights, start=1):
-            flight.task = asyncio.create_task(self._deliver(flight.leased, secrets))
+            flight.task = asyncio.create_task(self._deliver(flight.leased, claim.secrets))
             key = (flight.leased.row.delivery_id, lease_id)
             flight.task.add_done_callback(partial(self._answered, key))
             if number % SENT_IN_ONE_GO == 0:
@@ -441,11 +452,16 @@ class Worker:
 
     async def _record_or_keep(self, batch: list[Attempted]) -> Exception | None:
         """Once more after a failure that hides a commit is harmless: the leases of what was recorded are gone."""
+        workspace_id = batch[0].workspace_id
+        request = self._request_for_places_of(workspace_id, len(batch))
+        held_since = asyncio.get_running_loop().time()
         try:
-            await self._record(batch)
+            prospect, claim = await self._record(workspace_id, batch, request)
         except BaseException as failure:
+            if request is not None:
+                self._unfinished[workspace_id] = None
             now = asyncio.get_running_loop().time()
-            waiting = self._unrecorded.setdefault(batch[0].workspace_id, _Unrecorded(now))
+            waiting = self._unrecorded.setdefault(workspace_id, _Unrecorded(now))
             waiting.attempts.extendleft(reversed(batch))
             waiting.due = now
             self._record_now.set()
@@ -454,17 +470,37 @@ class Worker:
             raise
         for attempted in batch:
             self._landed((attempted.delivery_id, attempted.lease_id))
+        if request is not None:
+            self._take_note(workspace_id, prospect)
+            if prospect.endpoint_ids:
+                await self._take_up(workspace_id, request, claim, held_since)
         return None
 
-    async def _record(self, attempts: Sequence[Attempted]) -> None:
-        workspace_id = attempts[0].workspace_id
+    def _request_for_places_of(self, workspace_id: str, given_up: int) -> ClaimRequest | None:
+        """What is claimed in the same transaction, in which attempts are recorded that give up so many places.
+
+        Where more is due than there was room for, those places are taken up again, unless others wait for room, too.
+        """
+        places = self._places(workspace_id, given_up)
+        is_full = len(self._flights) >= self._in_flight_max
+        if workspace_id not in self._unfinished or places <= 0 or is_full or self._stopping:
+            return None
+        del self._unfinished[workspace_id]
+        return self._claim_request(workspace_id, places)
+
+    async def _record(
+        self, workspace_id: str, attempts: Sequence[Attempted], request: ClaimRequest | None
+    ) -> tuple[Prospect, Claim]:
         # Like a claim it waits for no disk: what a power cut takes back is sent again, as it is after any death between
         # an answer and its record.
-        wait_ms = await self._database.write(
-            partial(_record, workspace_id, attempts, self._settings.waits_seconds), durable=False
+        wait_ms, prospect, claim = await self._database.write(
+            partial(_record, workspace_id, attempts, self._settings.waits_seconds, request),
+            durable=False,
+            patient=True,
         )
         if wait_ms is not None:
             self._set_alarm(workspace_id, wait_ms / 1000)
+        return prospect, claim
 
     def _set_alarm(self, workspace_id: str, wait_seconds: float) -> None:
         """Look at a workspace then, not a poll later. What this misses, the poll finds."""
@@ -517,10 +553,25 @@ async def _find(workspace_id: str, tx: Tx) -> Prospect:
     return await find_claimable(tx, workspace_id)
 
 
+async def _claim(workspace_id: str, endpoint_ids: Sequence[str], request: ClaimRequest, tx: Tx) -> Claim:
+    return await claim_deliveries(tx, workspace_id, endpoint_ids, request)
+
+
 async def _record(
-    workspace_id: str, attempts: Sequence[Attempted], waits_seconds: Sequence[float], tx: Tx
-) -> int | None:
-    return await record_attempts(tx, workspace_id, attempts, waits_seconds)
+    workspace_id: str,
+    attempts: Sequence[Attempted],
+    waits_seconds: Sequence[float],
+    request: ClaimRequest | None,
+    tx: Tx,
+) -> tuple[int | None, Prospect, Claim]:
+    """Record attempts, and take up the places that they give up if there is a request: two in one transaction."""
+    wait_ms = await record_attempts(tx, workspace_id, attempts, waits_seconds)
+    prospect, claim = Prospect(), Claim()
+    if request is not None:
+        prospect = await find_claimable(tx, workspace_id)
+        if prospect.endpoint_ids:
+            claim = await claim_deliveries(tx, workspace_id, prospect.endpoint_ids, request)
+    return wait_ms, prospect, claim
 
 
 async def _renew(workspace_id: str, held: Mapping[str, Sequence[str]], tx: Tx) -> None:

@@ -26,12 +26,11 @@ from leadline.store.endpoints import BucketRow, SlotsRow
 class Prospect:
     """What a look at a workspace found.
 
-    `endpoint_ids` have something due and room for it, and `secrets` sign it. `more`: something due has no room.
+    `endpoint_ids` have something due and room for it. `more`: something due has no room.
     `wait_ms`: until a rate limit lets the next one through, None when none is in the way.
     """
 
     endpoint_ids: Sequence[str] = ()
-    secrets: Sequence[str] = ()
     more: bool = False
     wait_ms: int | None = None
 
@@ -53,9 +52,13 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What was claimed in one workspace. `more`: something due may have been left, for want of room."""
+    """What was claimed in one workspace, and the `secrets` that sign it.
+
+    `more`: something due may have been left, for want of room.
+    """
 
     deliveries: Sequence[ClaimedRow] = ()
+    secrets: Sequence[str] = ()
     timeouts_seconds: Mapping[str, int | None] = field(default_factory=dict)
     takeovers: int = 0
     more: bool = False
@@ -69,7 +72,6 @@ async def find_claimable(tx: Tx, workspace_id: str) -> Prospect:
     waits_ms = [bucket.wait_ms(now) for bucket, now in buckets if bucket is not None]
     return Prospect(
         endpoint_ids=wanted,
-        secrets=await signing_secrets(tx, workspace_id) if wanted else (),
         more=len(wanted) < len(due),
         wait_ms=min((wait_ms for wait_ms in waits_ms if wait_ms > 0), default=None),
     )
@@ -101,6 +103,7 @@ async def claim_deliveries(
     )
     return Claim(
         deliveries=fresh,
+        secrets=await signing_secrets(tx, workspace_id) if fresh else (),
         timeouts_seconds={row.endpoint_id: row.timeout_seconds for row in rows},
         takeovers=sum(row.lease_id is not None for row in due),
         # Whoever was given all that he has room for may have more.

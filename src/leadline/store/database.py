@@ -92,11 +92,14 @@ class Database(Protocol):
         """Run a function that only reads. `long`: it may take more than a moment, and is to hold up nobody."""
         ...
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
+    async def write(
+        self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True, patient: bool = False
+    ) -> T:
         """Run a function in a transaction of its own and return once that is on disk.
 
         Without `durable` it may return once it is committed, and be on disk a moment later: a power cut, which ends
         this process too, may take it back, but then nothing durable came after it. Only for what would be done again.
+        `patient`: nobody waits for it, so it may give way to what somebody waits for, for a moment.
         """
         ...
 

@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import asyncpg
@@ -50,6 +51,9 @@ BATCH_MAX = 256
 GATHER_SECONDS_MAX = 0.005
 RECONNECT_SECONDS = 0.5
 RETRY_SECONDS = 0.01
+# So long, from its beginning, a patient transaction gives way: an apply takes a few milliseconds, and where there is
+# always another one, waiting longer would help nobody.
+PATIENCE_SECONDS = 0.03
 
 _TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _GONE = (
@@ -100,6 +104,54 @@ class PostgresqlTx(Tx):
         return int(tag.rpartition(" ")[2])
 
 
+class _Others:
+    """What is under way at this moment and somebody waits for: whoever is patient gives way to it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    @contextlib.contextmanager
+    def joined(self) -> Iterator[None]:
+        self._count += 1
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+
+    async def gone(self, until: float) -> None:
+        """Wait until there are none, or until that time (by the loop's clock)."""
+        if not self._count or asyncio.get_running_loop().time() >= until:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                while self._count:
+                    await self._none.wait()
+
+
+class _PatientTx(PostgresqlTx):
+    """Gives way between its statements too, so that of two at the same time one is as fast as alone."""
+
+    __slots__ = ("_others", "_until")
+
+    def __init__(self, connection: Any, now_ms: int, vault: Vault, others: _Others, until: float) -> None:
+        super().__init__(connection, now_ms, vault)
+        self._others = others
+        self._until = until
+
+    async def _do(self, method: Any, statement: Statement, values: Mapping[str, Any]) -> Any:
+        await self._others.gone(self._until)
+        return await super()._do(method, statement, values)
+
+    async def change_many(self, statement: ManyStatement, rows: Sequence[msgspec.Struct]) -> int:
+        await self._others.gone(self._until)
+        return await super().change_many(statement, rows)
+
+
 @contextlib.contextmanager
 def _conflicts() -> Iterator[None]:
     """What somebody else did first, by our names for it."""
@@ -144,6 +196,7 @@ class PostgresqlDatabase:
         self._connections_max = connections_max
         self._listening = listening
         self._listeners = Listeners()
+        self._others = _Others()
         self._unsent: set[tuple[Signal, str]] = set()
         self._has_unsent = asyncio.Event()
         self._waiting = 0
@@ -189,16 +242,24 @@ class PostgresqlDatabase:
 
     async def read(self, work: Callable[[Tx], Awaitable[T]], *, long: bool = False) -> T:  # noqa: ARG002 - reads are elsewhere
         try:
-            async with self._connection() as connection:
-                return await work(PostgresqlTx(connection, self._clock.now_ms(), self._vault))
+            with self._others.joined():
+                async with self._connection() as connection:
+                    return await work(PostgresqlTx(connection, self._clock.now_ms(), self._vault))
         except _GONE as gone:
             raise Unavailable from gone
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:  # noqa: ARG002
+    async def write(
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        *,
+        durable: bool = True,  # noqa: ARG002
+        patient: bool = False,
+    ) -> T:
         # Always durable: this server may crash and come back while we live on, believing what it has forgotten.
+        attempt = self._attempt_patiently if patient else self._attempt
         for _ in range(ATTEMPTS_MAX):
             try:
-                return await self._attempt(work)
+                return await attempt(work)
             except (*_TRY_AGAIN, Conflict, LockTimeout) as lost:
                 log.info("a transaction is run again: %s", lost)
                 # A moment, so that who has won can be seen; not the same for all, so that they do not meet again.
@@ -206,12 +267,13 @@ class PostgresqlDatabase:
         raise Unavailable
 
     async def _attempt(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        try:
-            async with self._connection() as connection:
-                return await self._write_once(connection, work)
-        except _GONE as gone:
-            # The commit's fate may be unknown; the retry finds out by its key.
-            raise Unavailable from gone
+        with self._others.joined():
+            return await self._write_once(work, PostgresqlTx)
+
+    async def _attempt_patiently(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        await self._others.gone(until)
+        return await self._write_once(work, partial(_PatientTx, others=self._others, until=until))
 
     async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
         kind = (work, workspace_id)
@@ -268,10 +330,17 @@ class PostgresqlDatabase:
             answers = [refused]
         _give([(item, future)], answers)
 
-    async def _write_once(self, connection: Any, work: Callable[[Tx], Awaitable[T]]) -> T:
-        tx = PostgresqlTx(connection, self._clock.now_ms(), self._vault)
-        async with connection.transaction():
-            answer = await work(tx)
+    async def _write_once(
+        self, work: Callable[[Tx], Awaitable[T]], begin: Callable[[Any, int, Vault], PostgresqlTx]
+    ) -> T:
+        try:
+            async with self._connection() as connection:
+                tx = begin(connection, self._clock.now_ms(), self._vault)
+                async with connection.transaction():
+                    answer = await work(tx)
+        except _GONE as gone:
+            # The commit's fate may be unknown; the retry finds out by its key.
+            raise Unavailable from gone
         if tx.signals:
             self._listeners.tell(tx.signals)
             self._unsent |= tx.signals

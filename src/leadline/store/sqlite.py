@@ -272,7 +272,13 @@ class SqliteDatabase:
             if connection.in_transaction:  # else SQLite has rolled back by itself
                 connection.execute("ROLLBACK")
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
+    async def write(
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        *,
+        durable: bool = True,
+        patient: bool = False,  # noqa: ARG002 - it shares a commit with those who are not
+    ) -> T:
         job = _Job(work, asyncio.get_running_loop().create_future(), durable=durable)
         return cast("T", await self._queue(job))
 

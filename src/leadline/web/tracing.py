@@ -107,9 +107,11 @@ class _TracedDatabase:
         with self._span("read"):
             return await self._database.read(work, long=long)
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
+    async def write(
+        self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True, patient: bool = False
+    ) -> T:
         with self._span("write"):
-            return await self._database.write(work, durable=durable)
+            return await self._database.write(work, durable=durable, patient=patient)
 
     async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
         with self._span("write"):
