@@ -11,6 +11,7 @@ import hmac
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -247,6 +248,28 @@ async def postgres_site(make_database: Callable[[str], str]) -> AsyncIterator[tu
         finally:
             await made.workers.aclose()
             await other.close()
+
+
+async def test_places_are_taken_up_again_where_they_are_given_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds: Counter[str] = Counter()
+    write = site.database.write
+
+    async def counted(work: Any, **how: bool) -> Any:
+        if isinstance(work, partial):
+            kinds[work.func.__name__] += 1
+        return await write(work, **how)
+
+    monkeypatch.setattr(site.database, "write", counted)
+    await site.fill(1)
+    await site.change(max_concurrency=2)
+    await site.fill(39)
+    await site.work()
+    await site.until_succeeded(40)
+    assert site.hall.present_max <= 2
+    assert kinds["_record"] >= 20
+    assert kinds["_claim"] < kinds["_record"] / 2
 
 
 async def test_a_receiver_never_has_more_requests_at_once_than_its_endpoint_allows(site: Site) -> None:
@@ -788,5 +811,6 @@ async def test_a_database_that_is_away_for_a_moment_costs_no_delivery_and_no_sec
 
         await until(all_succeeded)
         assert len(site.hall.ids()) == len(set(site.hall.ids())) == 12
-        await until_polled(worker, 1)
+        # When the second look begins the first is over, and with it what it had met.
+        await until_polled(worker, 2)
         assert worker.trouble is None

@@ -222,3 +222,37 @@ async def test_signals_come_back_after_a_restart(
             with contextlib.suppress(Unavailable):
                 await opened.database.write(write)
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("patience_seconds", [PATIENCE_SECONDS, 0.05], ids=["patient", "no longer"])
+async def test_what_nobody_waits_for_gives_way_for_a_while(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, patience_seconds: float
+) -> None:
+    monkeypatch.setattr(postgresql, "PATIENCE_SECONDS", patience_seconds)
+    begun, other_began, go_on, done = (asyncio.Event() for _ in range(4))
+
+    async def patiently(tx: Tx) -> None:
+        await tx.first(GET_AGENT, workspace_id=opened.workspace_id, agent_id="a")
+        begun.set()
+        await other_began.wait()
+        await add_agent(tx, opened.workspace_id, "patient")
+        done.set()
+
+    async def slowly(tx: Tx) -> None:
+        await add_agent(tx, opened.workspace_id, "urgent")
+        other_began.set()
+        await go_on.wait()
+
+    patient = asyncio.create_task(opened.database.write(patiently, patient=True))
+    await begun.wait()
+    urgent = asyncio.create_task(opened.database.write(slowly))
+    await other_began.wait()
+    if patience_seconds < 1:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await done.wait()
+    else:
+        await asyncio.sleep(0.2)
+        assert not done.is_set()
+    go_on.set()
+    await asyncio.gather(patient, urgent)
+    assert await agents(opened.database, opened.workspace_id) == ["patient", "urgent"]

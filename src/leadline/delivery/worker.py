@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -133,7 +134,9 @@ class Worker:
         self._stopping = False
         # In the order in which they are looked at, and in which they wait for room: dicts, for sets have none.
         self._hinted: dict[str, None] = {}
-        self._unfinished: dict[str, None] = {}
+        self._without_room: dict[str, None] = {}
+        # By workspace, the endpoints that have more due than they may have at once: they wait for their own attempts.
+        self._endpoints_waiting: dict[str, set[str]] = {}
         # Looks in a row that found nothing to claim.
         self._vain_looks: Counter[str] = Counter()
         self._next_look = 0.0
@@ -255,9 +258,9 @@ class Worker:
     async def _claim_in(self, workspace_id: str, share: int) -> None:
         free = min(share, self._places(workspace_id))
         if free <= 0:
-            self._unfinished[workspace_id] = None
+            self._without_room[workspace_id] = None
             return
-        self._unfinished.pop(workspace_id, None)
+        self._forget_waiting(workspace_id)
         prospect = await self._database.read(partial(_find, workspace_id))
         self._take_note(workspace_id, prospect)
         if not prospect.endpoint_ids:
@@ -285,8 +288,7 @@ class Worker:
         if prospect.wait_ms is not None:
             self._set_alarm(workspace_id, prospect.wait_ms / 1000)
         self._count_vain_look(workspace_id, prospect)
-        if prospect.more:
-            self._unfinished[workspace_id] = None
+        self._remember_waiting(workspace_id, prospect.waiting)
 
     def _count_vain_look(self, workspace_id: str, prospect: Prospect) -> None:
         if not prospect.endpoint_ids:
@@ -299,8 +301,7 @@ class Worker:
         self, workspace_id: str, request: ClaimRequest, claim: Claim, held_since: float
     ) -> None:
         await self._set_going(workspace_id, request.lease_id, claim, held_since)
-        if claim.more:
-            self._unfinished[workspace_id] = None
+        self._remember_waiting(workspace_id, claim.waiting)
         if len(claim.deliveries) == request.limit:
             self._look_at(workspace_id)
         elif not claim.deliveries:
@@ -358,12 +359,28 @@ class Worker:
             del self._of_workspace[workspace_id]
         self._in_flight_max = min(IN_FLIGHT_MAX, self._in_flight_max + 1)
         # First whoever has waited longest: a busy workspace would take its own place again each time.
-        if self._unfinished and len(self._flights) < self._in_flight_max:
-            longest_waiting = next(iter(self._unfinished))
+        if self._without_room and len(self._flights) < self._in_flight_max:
+            longest_waiting = next(iter(self._without_room))
             if longest_waiting != workspace_id:
                 self._look_at(longest_waiting)
-        if workspace_id in self._unfinished:
+        if self._is_waiting(workspace_id, [flight.leased.row.endpoint_id]):
             self._look_at(workspace_id)
+
+    def _is_waiting(self, workspace_id: str, endpoint_ids: Iterable[str]) -> bool:
+        """Whether more is due that these endpoints' places could be for: theirs, or the workspace's own."""
+        waiting = self._endpoints_waiting.get(workspace_id)
+        return workspace_id in self._without_room or (
+            waiting is not None and not waiting.isdisjoint(endpoint_ids)
+        )
+
+    def _remember_waiting(self, workspace_id: str, endpoint_ids: AbstractSet[str]) -> None:
+        if endpoint_ids:
+            self._endpoints_waiting.setdefault(workspace_id, set()).update(endpoint_ids)
+
+    def _forget_waiting(self, workspace_id: str) -> None:
+        """It is looked at, which shows who waits."""
+        self._without_room.pop(workspace_id, None)
+        self._endpoints_waiting.pop(workspace_id, None)
 
     # Sending
 
@@ -453,13 +470,13 @@ class Worker:
     async def _record_or_keep(self, batch: list[Attempted]) -> Exception | None:
         """Once more after a failure that hides a commit is harmless: the leases of what was recorded are gone."""
         workspace_id = batch[0].workspace_id
-        request = self._request_for_places_of(workspace_id, len(batch))
+        request = self._request_for_places_of(workspace_id, batch)
         held_since = asyncio.get_running_loop().time()
         try:
             prospect, claim = await self._record(workspace_id, batch, request)
         except BaseException as failure:
             if request is not None:
-                self._unfinished[workspace_id] = None
+                self._without_room[workspace_id] = None  # who waits has been forgotten
             now = asyncio.get_running_loop().time()
             waiting = self._unrecorded.setdefault(workspace_id, _Unrecorded(now))
             waiting.attempts.extendleft(reversed(batch))
@@ -476,16 +493,18 @@ class Worker:
                 await self._take_up(workspace_id, request, claim, held_since)
         return None
 
-    def _request_for_places_of(self, workspace_id: str, given_up: int) -> ClaimRequest | None:
-        """What is claimed in the same transaction, in which attempts are recorded that give up so many places.
+    def _request_for_places_of(self, workspace_id: str, attempts: Sequence[Attempted]) -> ClaimRequest | None:
+        """What is claimed in the transaction in which these attempts are recorded: the places that they give up.
 
-        Where more is due than there was room for, those places are taken up again, unless others wait for room, too.
+        They are taken up again where more is due than there was room for, unless other workspaces may wait for room.
         """
-        places = self._places(workspace_id, given_up)
+        places = self._places(workspace_id, len(attempts))
         is_full = len(self._flights) >= self._in_flight_max
-        if workspace_id not in self._unfinished or places <= 0 or is_full or self._stopping:
+        if places <= 0 or is_full or self._stopping:
             return None
-        del self._unfinished[workspace_id]
+        if not self._is_waiting(workspace_id, [each.endpoint_id for each in attempts]):
+            return None
+        self._forget_waiting(workspace_id)
         return self._claim_request(workspace_id, places)
 
     async def _record(

@@ -26,12 +26,12 @@ from leadline.store.endpoints import BucketRow, SlotsRow
 class Prospect:
     """What a look at a workspace found.
 
-    `endpoint_ids` have something due and room for it. `more`: something due has no room.
-    `wait_ms`: until a rate limit lets the next one through, None when none is in the way.
+    `endpoint_ids` have something due and room for it; `waiting` have something due and no room. `wait_ms`: until a rate
+    limit lets the next one through, None when none is in the way.
     """
 
     endpoint_ids: Sequence[str] = ()
-    more: bool = False
+    waiting: AbstractSet[str] = frozenset()
     wait_ms: int | None = None
 
 
@@ -54,14 +54,14 @@ class ClaimRequest:
 class Claim:
     """What was claimed in one workspace, and the `secrets` that sign it.
 
-    `more`: something due may have been left, for want of room.
+    `waiting` are endpoints that may have more due, for which there was no room.
     """
 
     deliveries: Sequence[ClaimedRow] = ()
     secrets: Sequence[str] = ()
     timeouts_seconds: Mapping[str, int | None] = field(default_factory=dict)
     takeovers: int = 0
-    more: bool = False
+    waiting: AbstractSet[str] = frozenset()
 
 
 async def find_claimable(tx: Tx, workspace_id: str) -> Prospect:
@@ -72,7 +72,7 @@ async def find_claimable(tx: Tx, workspace_id: str) -> Prospect:
     waits_ms = [bucket.wait_ms(now) for bucket, now in buckets if bucket is not None]
     return Prospect(
         endpoint_ids=wanted,
-        more=len(wanted) < len(due),
+        waiting=frozenset(row.endpoint_id for row, _ in due).difference(wanted),
         wait_ms=min((wait_ms for wait_ms in waits_ms if wait_ms > 0), default=None),
     )
 
@@ -83,7 +83,7 @@ async def claim_deliveries(
     """Take what is due to these endpoints. Those that another worker claims for at this moment are left to it."""
     rows = await endpoints.lock_slots(tx, workspace_id, endpoint_ids)
     if not rows:
-        return Claim(more=True)
+        return Claim(waiting=frozenset(endpoint_ids))
     busy = await _busy(tx, workspace_id, [row.endpoint_id for row in rows], request)
     rooms = {row.endpoint_id: _room(row, busy.get(row.endpoint_id, 0)) for row in rows}
     shares = share_out(request.limit, rooms, busy)
@@ -106,9 +106,16 @@ async def claim_deliveries(
         secrets=await signing_secrets(tx, workspace_id) if fresh else (),
         timeouts_seconds={row.endpoint_id: row.timeout_seconds for row in rows},
         takeovers=sum(row.lease_id is not None for row in due),
-        # Whoever was given all that he has room for may have more.
-        more=len(rows) < len(endpoint_ids) or len(found) == sum(shares.values()) or len(shares) < len(rows),
+        waiting=_waiting(endpoint_ids, shares, found),
     )
+
+
+def _waiting(
+    endpoint_ids: Sequence[str], shares: Mapping[str, int], found: Sequence[ClaimedRow]
+) -> AbstractSet[str]:
+    """Who got all that he had room for, or nothing because another worker claims for him, may have more."""
+    counts = Counter(row.endpoint_id for row in found)
+    return frozenset(each for each in endpoint_ids if counts[each] >= shares.get(each, 0))
 
 
 async def _busy(
