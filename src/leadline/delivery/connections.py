@@ -104,8 +104,8 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
         alarm = loop.call_at(deadline, self._time_out)
-        self._transport.write(request)
         try:
+            self._transport.write(request)
             await self._waiter
         except BaseException:
             self.abort()
