@@ -237,7 +237,7 @@ def _jumping_database(original: Callable[[str], Any], orders: Orders) -> Callabl
 
     def connect(path: str) -> Any:
         connection = original(path)
-        connection.create_function("unixepoch", 1, lambda _: time.time() + _offset_seconds(orders))
+        connection.create_scalar_function("unixepoch", lambda _: time.time() + _offset_seconds(orders), 1)
         return connection
 
     return connect

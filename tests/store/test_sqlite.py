@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import apsw
 import pytest
@@ -19,10 +20,12 @@ from leadline.clock import Clock
 from leadline.domain.errors import Unavailable
 from leadline.store import sqlite
 from leadline.store import sqlite_driver as driver
-from leadline.store.database import Tx
+from leadline.store.database import Database, Tx
 from leadline.store.migrating import migrate, sqlite_path
-from leadline.store.sqlite import DatabaseInUse, SqliteDatabase, SqliteTooOld, connect
+from leadline.store.sqlite import DatabaseInUse, SqliteDatabase, SqliteTooOld, SqliteTx, connect
 from store.databases import Opened, add_agent, agents, opened_database, statement
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -32,21 +35,39 @@ async def url(tmp_path: Path) -> str:
     return url
 
 
-def pragma(connection: object, name: str) -> object:
-    return connection.execute(f"PRAGMA {name}").fetchall()[0][0]  # type: ignore[attr-defined]
+def pragma(connection: driver.Connection, name: str) -> Any:
+    return connection.execute(f"PRAGMA {name}").fetchall()[0][0]
+
+
+def settings_of(connection: driver.Connection) -> dict[str, object]:
+    names = ("journal_mode", "synchronous", "foreign_keys", "trusted_schema")
+    guarantee = connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1)
+    return {**{name: pragma(connection, name) for name in names}, "QPSG": guarantee}
+
+
+async def on_writer(database: Database, use: Callable[[driver.Connection], T]) -> T:
+    """Use the writer's connection in its thread: of two at once the driver refuses one."""
+
+    async def work(tx: Tx) -> T:
+        assert isinstance(tx, SqliteTx)
+        return use(tx._connection)
+
+    return await database.write(work)
 
 
 async def test_both_connections_are_durable_and_keep_foreign_keys(url: str) -> None:
     async with opened_database(url) as opened:
         database = opened.database
         assert isinstance(database, SqliteDatabase)
-        for connection in (database._write_connection, database._read_connection):
-            assert pragma(connection, "journal_mode") == "wal"
-            assert pragma(connection, "synchronous") == 2  # FULL
-            assert pragma(connection, "foreign_keys") == 1
-            assert pragma(connection, "trusted_schema") == 0
-            # Else the insertion of events, whose subquery asks for what is bound, is planned anew for each row.
-            assert connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1)
+        for settings in (await on_writer(database, settings_of), settings_of(database._read_connection)):
+            assert settings == {
+                "journal_mode": "wal",
+                "synchronous": 2,  # FULL
+                "foreign_keys": 1,
+                "trusted_schema": 0,
+                # Else the insertion of events, whose subquery asks for what is bound, is planned anew for each row.
+                "QPSG": 1,
+            }
         assert pragma(database._read_connection, "query_only") == 1
 
 
@@ -137,11 +158,13 @@ async def test_a_full_queue_answers_unavailable_and_forgets_nothing_it_took(url:
 async def test_writes_that_wait_together_share_a_commit(url: str) -> None:
     async with opened_database(url) as opened:
         commits: list[str] = []
-        assert isinstance(opened.database, SqliteDatabase)
+
+        def trace(connection: driver.Connection) -> None:
+            connection.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: commits.append(event["sql"]))
+
+        await on_writer(opened.database, trace)
+        commits.clear()
         async with HeldWriter(opened):
-            opened.database._write_connection.trace_v2(
-                apsw.SQLITE_TRACE_STMT, lambda event: commits.append(event["sql"])
-            )
             writes = [
                 asyncio.create_task(
                     opened.database.write(lambda tx, n=n: add_agent(tx, opened.workspace_id, f"{n:03}"))  # type: ignore[misc]
@@ -150,7 +173,6 @@ async def test_writes_that_wait_together_share_a_commit(url: str) -> None:
             ]
             await asyncio.sleep(0)
         await asyncio.gather(*writes)
-        opened.database._write_connection.trace_v2(0, None)
         # The held one, a full batch, and the one that did not fit.
         assert commits.count("COMMIT") == 3
 
@@ -184,8 +206,8 @@ async def test_a_full_disk_makes_writes_unavailable_until_there_is_room(url: str
     async with opened_database(url) as opened:
         database = opened.database
         assert isinstance(database, SqliteDatabase)
-        pages: Any = database._write_connection.execute("PRAGMA page_count").fetchall()[0][0]
-        database._write_connection.execute(f"PRAGMA max_page_count={pages + 10}")
+        pages = await on_writer(database, lambda connection: pragma(connection, "page_count"))
+        await on_writer(database, lambda connection: pragma(connection, f"max_page_count={pages + 10}"))
         small = (
             database.write(lambda tx: add_agent(tx, opened.workspace_id, "same batch")) for _ in range(1)
         )
@@ -198,7 +220,7 @@ async def test_a_full_disk_makes_writes_unavailable_until_there_is_room(url: str
         assert await agents(database, opened.workspace_id) == (["same batch"] if answers[1] is None else [])
         # What still fits is taken.
         await database.write(lambda tx: add_agent(tx, opened.workspace_id, "small"))
-        database._write_connection.execute("PRAGMA max_page_count=1073741823")
+        await on_writer(database, lambda connection: pragma(connection, "max_page_count=1073741823"))
         await database.write(lambda tx: fill(tx, opened.workspace_id, "large", 1_000_000))
         assert await database.healthy() is None
 
