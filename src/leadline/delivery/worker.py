@@ -179,7 +179,9 @@ class Worker:
         await _cancel(self._tasks[:1])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
-                await self._none_in_flight.wait()
+                # The last to land may have taken up places a moment before.
+                while self._flights:
+                    await self._none_in_flight.wait()
         flights = dict(self._flights)
         await _cancel([flight.task for flight in flights.values() if flight.task is not None])
         await _cancel(self._tasks[1:])

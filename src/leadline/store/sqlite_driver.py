@@ -1,4 +1,4 @@
-"""SQLite by way of APSW, whose wheels carry an SQLite of their own for every machine (decision 11).
+"""SQLite by way of APSW, whose wheels carry an SQLite of their own (decision 11).
 
 It syncs with `fdatasync`, is newer than the WAL-reset bug, and inserts a row for two thirds of what Python's own
 module takes. Errors are APSW's; what matters here is whose they are.
