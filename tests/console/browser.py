@@ -145,6 +145,35 @@ def _keep_home(context: BrowserContext, base_url: str, seen: Watched) -> None:
     context.route("**/*", judge)
 
 
+class Gate:
+    """Holds requests until the test opens it: `page.route(pattern, gate.hold)`.
+
+    A route is not removed to open it: the browser's driver then lets go on what is held by itself,
+    and whoever also does finds it handled.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[Route] = []
+        self._is_open = False
+
+    def hold(self, route: Route) -> None:
+        if self._is_open:
+            route.continue_()
+        else:
+            self._held.append(route)
+
+    def open(self) -> None:
+        """What is held goes on, and all that comes later."""
+        self._is_open = True
+        self.let_go_on()
+
+    def let_go_on(self) -> None:
+        """What is held goes on; what comes later is held."""
+        held, self._held = self._held, []
+        for route in held:
+            route.continue_()
+
+
 def axe(page: Page, *, rules: Sequence[str] = ()) -> None:
     """Zero violations of WCAG 2.2 AA as the page stands; `rules` are the only ones that are looked at."""
     page.evaluate(SETTLE)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from console.browser import TIMEOUT_MS, User, Watched, aside, assert_accessible, axe, make_user, watched
+from console.browser import TIMEOUT_MS, Gate, User, Watched, aside, assert_accessible, axe, make_user, watched
 from harness import Desk, Json, Server
 from receiver import Receiver, Reply
 
@@ -201,20 +201,14 @@ def test_what_was_typed_moves_along_when_the_call_ends_at_that_moment(
     desk.disposition()
     call = desk.call(agent_id="ada")
     page = adas.open_live("/desk")
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
+    gate = Gate()
     # No draft gets through until the call has ended: the words are on this page alone.
-    page.route("**/draft", hold)
+    page.route("**/draft", gate.hold)
     page.fill("#note", "The last words")
     desk.end(call["call_id"])
     expect(dialog(page)).to_be_visible()
     expect(page.locator("#wrap-up-note")).to_have_value("The last words")
-    page.unroute("**/draft", hold)
-    for route in held:
-        route.continue_()
+    gate.open()
     expect(page.locator("#draft-state")).to_have_text("Draft saved")
     page.reload()
     expect(page.locator("#wrap-up-note")).to_have_value("The last words")
@@ -227,17 +221,12 @@ def test_what_was_typed_moves_along_when_an_action_comes_too_late(
     desk.disposition()
     call = desk.call(agent_id="ada")
     page = adas.open_live("/desk")
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/actions", hold)
+    gate = Gate()
+    page.route("**/actions", gate.hold)
     page.evaluate(TYPE_AND_CLICK, ["The last words", ".choice"])
     desk.end(call["call_id"])
     expect(dialog(page)).to_be_visible()
-    for route in held:
-        route.continue_()
+    gate.open()
     expect(page.locator("#toasts .toast-error")).to_be_visible()
     expect(page.locator("#wrap-up-note")).to_have_value("The last words")
     expect(page.locator("#draft-state")).to_have_text("Draft saved")
@@ -654,17 +643,13 @@ def test_the_reply_is_shown_and_nothing_before_it(adas: Watched, desk: Desk, rec
     desk.action(receiver.url)
     call = desk.call(agent_id="ada")
     page = adas.open_live("/desk")
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/actions", hold)
+    gate = Gate()
+    page.route("**/actions", gate.hold)
     page.keyboard.press("1")
     expect(page.locator(".choice")).to_have_attribute("aria-busy", "true")
     assert page.locator(".choice-applied").count() == 0
     desk.end(call["call_id"])
     stage(page, "idle")
-    held[0].continue_()
+    gate.open()
     expect(page.locator("#toasts")).to_contain_text("An action is applied while the call is live")
     assert desk.read_call(call["call_id"])["applied"] == []

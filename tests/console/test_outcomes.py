@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from console.browser import TIMEOUT_MS, Watched, aside, assert_accessible, make_user
+from console.browser import TIMEOUT_MS, Gate, Watched, aside, assert_accessible, make_user
 from console.visitor import Visitor, location
 from harness import NOWHERE, Desk, Json, Server, assert_done
 from receiver import Receiver, Reply
@@ -166,39 +166,39 @@ def test_outcomes_are_dragged_into_order_and_keep_their_numbers(seen: Watched, d
 def test_what_is_in_hand_stays_in_hand_whatever_comes(seen: Watched, desk: Desk) -> None:
     three_actions(desk)
     page = seen.open_live("/outcomes")
-    held: list[Route] = []
+    lists, orders = Gate(), Gate()
 
     def is_list(request: Request) -> bool:
         return request.headers.get("leadline-fragment") == "columns"
 
     def hold(route: Route) -> None:
-        if is_list(route.request) or route.request.method == "POST":
-            held.append(route)
+        if is_list(route.request):
+            lists.hold(route)
         else:
             route.continue_()
 
     page.route("**/outcomes", hold)
-    page.route("**/outcomes/order", hold)
+    page.route("**/outcomes/order", orders.hold)
     announced = page.locator("#announcer")
     # Something comes from elsewhere, and while it is fetched somebody takes what he sees.
     with page.expect_request(is_list):
         desk.disposition()
     _take(page, "A")
     with page.expect_event("requestfinished", is_list):
-        _let_go_on(held)
+        lists.let_go_on()
     page.keyboard.press("ArrowDown")
     expect(announced).to_have_text("Place 2 of 3")
     # It is let go, and while its place is saved the next one is taken.
     with page.expect_request("**/outcomes/order"):
         page.keyboard.press("Space")
     _take(page, "C")
-    page.unroute("**/outcomes", hold)
-    _let_go_on(held)
+    lists.open()
+    orders.let_go_on()
     expect(announced).to_have_text("A is at place 2 of 3 now.")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
     expect(announced).to_have_text("Place 1 of 3")
-    page.unroute_all()
+    orders.open()
     page.keyboard.press("Space")
     expect(announced).to_have_text("C is at place 1 of 3 now.")
     assert names(desk) == ["C", "B", "A"]
@@ -211,12 +211,6 @@ def _take(page: Page, name: str) -> None:
     page.get_by_role("button", name=f"Move {name}", exact=True).focus()
     page.keyboard.press("Space")
     expect(page.locator("#announcer")).to_contain_text(f"{name} taken")
-
-
-def _let_go_on(held: list[Route]) -> None:
-    for route in held:
-        route.continue_()
-    held.clear()
 
 
 def test_outcomes_move_by_their_buttons_with_and_without_scripts(
