@@ -17,10 +17,12 @@ from benchmarks.load import Window, request, run_load
 from benchmarks.measuring import HEADLINE_CONNECTIONS, Key, Measure, Plan, Windows, in_turn
 from benchmarks.report import Better, Figure, Part, Unit, Values, ratio
 from benchmarks.scene import ANY_AUTHORIZATION, NOTE, NOWHERE, Scene, make_scene
+from benchmarks.syncing import SYNC_BYTES, SYNCS_PER_SECOND, measure_disk
 from leadline.ids import new_id
 
 LEADLINE, ECHO, IDIOMATIC, SENDING = "leadline", "bare echo", "idiomatic", "leadline, sending"
 CHECKED = "echo"
+DISK = "the disk alone"
 
 
 @dataclass
@@ -93,7 +95,7 @@ def measure_apply(plan: Plan, engine: str) -> Part:
         sending = stack.enter_context(stage(plan, made, "sending"))
         cases[f"{plan.headline_connections} connections", SENDING] = sending.apply_while_sending
         windows = in_turn(plan, cases, title=f"apply on {engine}")
-        at_rates = _measure_rates(plan, appliers[LEADLINE], windows)
+        at_rates = _measure_rates(plan, made, appliers[LEADLINE], windows)
         memory = appliers[LEADLINE].server.memory_peak_mb
     statements = _count_statements(plan, engine)
     return _part(plan, engine, windows, at_rates, statements, memory)
@@ -125,8 +127,8 @@ def _measure_checked(plan: Plan, echo: servers.Server, scene: Scene, connections
     return run_load(orders, [new_id() for _ in range(plan.applies_max)])
 
 
-def _measure_rates(plan: Plan, applier: Applier, windows: Windows) -> Windows:
-    """Latency at half of what it can do, requests coming whether or not the last was answered."""
+def _measure_rates(plan: Plan, made: Databases, applier: Applier, windows: Windows) -> Windows:
+    """Latency at half of what it can do, requests coming whether or not the last was answered; and the disk's."""
     peak = max(
         statistics.median(windows.per_second(f"{connections} connections", LEADLINE))
         for connections in plan.connections
@@ -134,7 +136,11 @@ def _measure_rates(plan: Plan, applier: Applier, windows: Windows) -> Windows:
     connections = plan.headline_connections
     rate = peak / 2
     case = f"half of peak, {rate:,.0f}/s"
-    return in_turn(plan, {(case, LEADLINE): partial(applier.measure, connections, rate)}, title="open loop")
+    cases: dict[Key, Measure] = {
+        (case, LEADLINE): partial(applier.measure, connections, rate),
+        (case, DISK): partial(measure_disk, plan, made.directory),
+    }
+    return in_turn(plan, cases, title="open loop")
 
 
 def _count_statements(plan: Plan, engine: str) -> dict[Key, Values]:
@@ -183,6 +189,10 @@ def _part(
             f"That is the headline; in the row of '{SENDING}' the same core sends them too, to a local sink.",
             "The echo passes every check of an apply and answers as many bytes; the bare echo has HTTP alone.",
             "Statements are those of a run of their own, with BEGIN, SAVEPOINT and COMMIT.",
+            (
+                f"The disk alone: {SYNC_BYTES // 1000} kB written and synced {SYNCS_PER_SECOND:.0f} times a second. "
+                "Nobody is answered before a sync."
+            ),
         ),
     )
 
@@ -223,7 +233,7 @@ def _figures(
             better=Better.LOWER,
             reach=1.0 if is_headline and engine == "postgresql" else None,
         )
-    for row in at_rates.rows():
+    for row in (row for row in at_rates.rows() if row.subject == LEADLINE):
         yield Figure(
             name=f"p99 of apply at half of peak, {engine}",
             values=row.columns["p99 ms"],

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.applying import DISK
 from benchmarks.report import Report, from_json
 
 from postgres import URL_VARIABLE, PostgresServer
@@ -35,27 +36,15 @@ def _subjects(report: Report) -> set[str]:
     return {row.subject for part in report.parts for row in part.rows}
 
 
-# Each part once, and each engine with a part that counts statements on it. Those marked are run by
-# `make test-long`, which keeps `make test` short.
+# Each part once, and each engine with a part that counts statements on it.
+@pytest.mark.bench
 @pytest.mark.parametrize(
     ("part", "engine", "subjects"),
     [
-        pytest.param(
-            "apply", "sqlite", {"leadline", "idiomatic", "echo", "leadline, sending"}, marks=pytest.mark.bench
-        ),
+        ("apply", "sqlite", {"leadline", "idiomatic", "echo", "leadline, sending", DISK}),
         ("read", "sqlite", {"list", "echo", "bare echo"}),
-        pytest.param(
-            "deliver",
-            "postgresql",
-            {"deliver and record", "bare loop", "apply to receipt"},
-            marks=pytest.mark.bench,
-        ),
-        pytest.param(
-            "grow",
-            "sqlite",
-            {"100 applied", "1,000 applied", "20 workspaces", "5 streams"},
-            marks=pytest.mark.bench,
-        ),
+        ("deliver", "postgresql", {"deliver and record", "bare loop", "apply to receipt"}),
+        ("grow", "sqlite", {"100 applied", "1,000 applied", "20 workspaces", "5 streams"}),
     ],
 )
 def test_a_quick_run_measures_every_subject(

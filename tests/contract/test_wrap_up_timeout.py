@@ -59,6 +59,7 @@ def events(desk: Desk) -> list[Json]:
     return found
 
 
+@pytest.mark.long
 def test_a_wrap_up_and_its_timeout_survive_a_kill(
     make_server: Callable[..., Server], make_database: Callable[[str], str], engine: str
 ) -> None:
@@ -106,6 +107,7 @@ def test_the_outcome_of_the_timeout_is_a_disposition_of_the_workspace(desk: Desk
 # Restart and end
 
 
+@pytest.mark.long
 def test_keys_replay_and_deliveries_go_on_after_a_restart(
     make_server: Callable[..., Server], make_database: Callable[[str], str], engine: str, receiver: Receiver
 ) -> None:

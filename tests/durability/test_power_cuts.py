@@ -53,6 +53,7 @@ def cuts(run: Run, files: Mapping[str, bytes], chance: random.Random) -> Iterato
             yield Cut(promised, disk.after_cut(chance))
 
 
+@pytest.mark.long
 def test_no_acknowledged_apply_is_lost_in_a_power_cut(
     run_victim: Victims, stage: tuple[Scene, Mapping[str, bytes]], tmp_path: Path
 ) -> None:
