@@ -24,8 +24,8 @@ MAINTENANCE_SECONDS = 300.0
 # How far back it is looked whether anything is missing: all of a large database would be read for minutes each time.
 DRIFT_MS = 86_400_000
 COUNT_SECONDS = 30.0
-# After each step of counting ahead, this many times as long for everybody else.
-COUNT_PAUSE_FACTOR = 9
+# After each step of counting ahead, and of looking for drift, this many times as long for everybody else.
+PAUSE_FACTOR = 9
 TOUCH_SECONDS = 30.0
 REPLAY_PAUSE_SECONDS = 0.05
 REPLAY_LOOK_SECONDS = 0.5
@@ -63,6 +63,7 @@ class Background:
         steps = {
             "timeouts": self._time_out_wrap_ups,
             "maintenance": self._maintain,
+            "drift": self._look_for_drift,
             "reports": self._count_ahead,
             "tokens": self._touch_tokens,
             "replays": self._replay,
@@ -135,14 +136,17 @@ class Background:
             while more:
                 more = await self._database.write(functools.partial(self._prune, workspace_id))
                 await asyncio.sleep(0.05)  # small steps, so that nobody waits for them
+        await asyncio.sleep(MAINTENANCE_SECONDS)
+
+    async def _look_for_drift(self) -> None:
+        """A step at a time: a day may have ten million outcomes, and take a minute and all of the disk at once."""
         since_ms = self._clock.now_ms() - DRIFT_MS
-        try:
-            self._tell_drift(
-                await self._database.read(functools.partial(maintenance.drift, since_ms=since_ms), long=True)
-            )
-        except LeadlineError as away:
-            # Where it takes too long it is not tried again at once.
-            log.warning("the drift could not be counted: %s", away.message)
+        look = maintenance.DriftLook(await self._database.read(maintenance.workspace_ids), since_ms)
+        while not look.is_over:
+            began = monotonic_seconds()
+            look = await self._database.read(functools.partial(_look_on, look), long=True)
+            await asyncio.sleep(PAUSE_FACTOR * (monotonic_seconds() - began))
+        self._tell_drift(look.missing)
         await asyncio.sleep(MAINTENANCE_SECONDS)
 
     async def _count_ahead(self) -> None:
@@ -151,7 +155,7 @@ class Background:
         for workspace_id, measure in due:
             began = monotonic_seconds()
             await self._database.write(functools.partial(_count_step, workspace_id, measure))
-            await asyncio.sleep(COUNT_PAUSE_FACTOR * (monotonic_seconds() - began))
+            await asyncio.sleep(PAUSE_FACTOR * (monotonic_seconds() - began))
         if not due:
             await asyncio.sleep(COUNT_SECONDS)
 
@@ -183,6 +187,10 @@ async def _step_import(workspace_id: str, import_id: str, tx: Tx) -> None:
 
 async def _count_step(workspace_id: str, measure: Measure, tx: Tx) -> None:
     await count_ahead(tx, workspace_id, measure)
+
+
+async def _look_on(look: maintenance.DriftLook, tx: Tx) -> maintenance.DriftLook:
+    return await maintenance.look_on(tx, look)
 
 
 async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> None:

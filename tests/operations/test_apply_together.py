@@ -25,6 +25,7 @@ from leadline.domain.outcomes import (
     RemoveFromAll,
     Stay,
 )
+from leadline.operations import maintenance
 from leadline.operations.apply_outcome import Application, apply_outcomes, preview_outcome
 from leadline.operations.calls import NewCall, end_call, start_call
 from leadline.operations.maintenance import drift
@@ -257,16 +258,34 @@ def test_a_preview_says_what_applying_does_and_changes_nothing(
     engine.run(engine.database.write(compare))
 
 
-def test_a_delivery_that_is_missing_is_told(engine: Engine) -> None:
-    async def lose(tx: Tx) -> tuple[int, int, int]:
-        desk = await furnish(tx, [False] * CALLS)
-        await apply_outcomes(tx, desk.workspace_id, [Application(desk.calls[0], desk.outcomes[0])])
-        whole = await drift(tx)
-        lose = Statement("DELETE FROM deliveries WHERE workspace_id = :workspace_id", register=False)
-        await tx.run(lose, workspace_id=desk.workspace_id)
-        return whole, await drift(tx), await drift(tx, since_ms=tx.now_ms + 1)
+def test_a_delivery_that_is_missing_is_told(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few outcomes a step takes, and in whichever workspace it is."""
 
-    assert engine.run(engine.database.write(lose)) == (0, 1, 0)
+    async def looks(tx: Tx, **since: int) -> list[int]:
+        found = []
+        for step in (1, 2, 3, CALLS, 1_000):
+            monkeypatch.setattr(maintenance, "DRIFT_STEP", step)
+            found.append(await drift(tx, **since))
+        return found
+
+    async def lose(tx: Tx) -> tuple[list[int], list[int], list[int]]:
+        desks = [await furnish(tx, [False] * CALLS) for _ in range(3)]
+        for desk in desks:
+            all_calls = [Application(call_id, desk.outcomes[0]) for call_id in desk.calls]
+            await apply_outcomes(tx, desk.workspace_id, all_calls)
+        whole = await looks(tx)
+        for desk in desks[1:]:
+            await tx.run(_LOSE_LAST, workspace_id=desk.workspace_id)
+        return whole, await looks(tx), await looks(tx, since_ms=tx.now_ms + 60_000)
+
+    assert engine.run(engine.database.write(lose)) == ([0] * 5, [2] * 5, [0] * 5)
+
+
+_LOSE_LAST = Statement(
+    "DELETE FROM deliveries WHERE workspace_id = :workspace_id AND delivery_id ="
+    " (SELECT MAX(delivery_id) FROM deliveries WHERE workspace_id = :workspace_id)",
+    register=False,
+)
 
 
 async def test_a_contact_who_is_moved_by_two_at_the_same_moment_moves_once(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from leadline import background as background_module
 from leadline.background import Background
 from leadline.clock import Clock
+from leadline.operations import maintenance
+from leadline.operations.workspaces import create_workspace
 from leadline.store.database import Tx
 from leadline.store.migrating import migrate
 from store.databases import opened_database
@@ -37,3 +41,27 @@ async def test_a_job_that_cannot_go_on_holds_up_no_other(
         for _ in range(3):
             await tasks._import()
     assert stepped == ["broken", "sound", "sound", "sound"]
+
+
+async def test_the_look_for_drift_tells_when_it_has_come_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a step for each of three workspaces; that steps miss nothing is a law of theirs."""
+    told: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    async def look_on(look: maintenance.DriftLook, _tx: Tx) -> maintenance.DriftLook:
+        assert not told.done()
+        return look._replace(workspace=look.workspace + 1, missing=look.missing + 1)
+
+    monkeypatch.setattr(background_module, "_look_on", look_on)
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    await migrate(url)
+    async with opened_database(url) as opened:
+        for name in ("Two", "Three"):
+            await opened.database.write(partial(create_workspace, name=name))
+        tasks = Background(
+            opened.database, Clock(), events_kept_ms=1, tell_drift=told.set_result, take_used=None
+        )
+        looking = asyncio.create_task(tasks._look_for_drift())
+        assert await told == 3
+        looking.cancel()

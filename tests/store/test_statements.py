@@ -35,7 +35,6 @@ MODULES = [
 CROSS_WORKSPACE = {
     "deliveries._WORKSPACES_DUE": "the worker asks who has work, then claims per workspace",
     "deliveries._BACKLOGS": "the metrics of the whole process",
-    "deliveries._DRIFT": "the metrics of the whole process",
     "contact_imports._RUNNING": "the server looks for jobs to go on with",
     "replays._RUNNING": "the worker looks for jobs to go on with",
     "deliveries._END_LEASES": "SQLite alone, at start: no other worker can be alive",

@@ -229,10 +229,11 @@ _END_LEASES = Statement(
 _BACKLOGS = Statement(
     "SELECT workspace_id, COUNT(*), MIN(due_at) FROM deliveries WHERE state = 'pending' GROUP BY workspace_id"
 )
-_DRIFT = Statement(
-    "SELECT COUNT(*) FROM workspaces w JOIN applied_outcomes a ON a.workspace_id = w.workspace_id"
-    " AND a.applied_at >= :since WHERE a.delivery_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deliveries d"
+_PROMISED = Statement(
+    "SELECT a.applied_id, a.delivery_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deliveries d"
     " WHERE d.workspace_id = a.workspace_id AND d.delivery_id = a.delivery_id)"
+    " FROM applied_outcomes a WHERE a.workspace_id = :workspace_id AND a.applied_id > :after"
+    " ORDER BY a.applied_id LIMIT :limit"
 )
 _KEPT_TOO_LONG = Statement(
     "SELECT delivery_id FROM deliveries WHERE workspace_id = :workspace_id AND payload IS NOT NULL"
@@ -437,10 +438,10 @@ async def backlogs(tx: Tx) -> list[tuple[str, int, int]]:
     return [(row[0], row[1], row[2]) for row in await tx.all(_BACKLOGS)]
 
 
-async def drift(tx: Tx, since: int) -> int:
-    """Deliveries promised by outcomes applied since then (Unix ms) that are not there: anything but 0 is a loss."""
-    row = await tx.first(_DRIFT, since=since)
-    return int(row[0]) if row else 0
+async def promised(tx: Tx, workspace_id: str, after: str, *, limit: int) -> list[tuple[str, bool]]:
+    """(applied_id, whether it promised a delivery that is not there) of the next outcomes applied, by their ids."""
+    rows = await tx.all(_PROMISED, workspace_id=workspace_id, after=after, limit=limit)
+    return [(row[0], bool(row[1])) for row in rows]
 
 
 async def prune_deliveries(tx: Tx, workspace_id: str, kept_since: int, *, limit: int) -> int:
