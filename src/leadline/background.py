@@ -121,7 +121,7 @@ class Background:
         if monotonic_seconds() < self._passed_over.get(job_id, 0.0):
             return
         try:
-            await self._database.write(work)
+            await self._database.write(work, long=True)
         except LeadlineError:
             raise
         except Exception:
@@ -134,7 +134,7 @@ class Background:
         for workspace_id in await self._database.read(maintenance.workspace_ids):
             more = True
             while more:
-                more = await self._database.write(functools.partial(self._prune, workspace_id))
+                more = await self._database.write(functools.partial(self._prune, workspace_id), long=True)
                 await asyncio.sleep(0.05)  # small steps, so that nobody waits for them
         await asyncio.sleep(MAINTENANCE_SECONDS)
 
@@ -154,7 +154,7 @@ class Background:
         due = await self._database.read(uncounted, long=True)
         for workspace_id, measure in due:
             began = monotonic_seconds()
-            await self._database.write(functools.partial(_count_step, workspace_id, measure))
+            await self._database.write(functools.partial(_count_step, workspace_id, measure), long=True)
             await asyncio.sleep(PAUSE_FACTOR * (monotonic_seconds() - began))
         if not due:
             await asyncio.sleep(COUNT_SECONDS)

@@ -10,7 +10,6 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from durability.disk import ACKNOWLEDGED, read_log
 from durability.scene import Scene, apply_once, digest, settings_for
@@ -18,6 +17,7 @@ from leadline.domain.errors import Unavailable
 from leadline.store import sqlite
 from leadline.store.database import Database, Tx
 from leadline.store.engines import Statement
+from leadline.store.sqlite_log import WriteAheadLog
 from leadline.wiring import Runtime, make_database
 
 CLIENTS = 5
@@ -90,15 +90,15 @@ async def _is_delivered(tx: Tx) -> bool:
 
 
 def weaken(synchronous: str) -> None:
-    """Every connection from here on is less careful: to see that the tests would notice."""
-    careful = sqlite.connect
+    """No commit waits for the disk from here on: to see that the tests would notice. With OFF nothing does."""
 
-    def careless(path: str) -> Any:
-        connection = careful(path)
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-        return connection
+    def sync_less(self: sqlite.SqliteDatabase, wanted: bool) -> None:
+        self._write_connection.execute(f"PRAGMA synchronous={synchronous}")
 
-    sqlite.connect = careless
+    def trust(self: WriteAheadLog) -> None: ...
+
+    sqlite.SqliteDatabase._sync_at_commit = sync_less  # type: ignore[method-assign]
+    WriteAheadLog.sync = trust  # type: ignore[method-assign]
 
 
 def main(directory: str, scene: str, role: str, synchronous: str = "FULL") -> None:

@@ -20,12 +20,15 @@ from leadline.clock import Clock
 from leadline.domain.errors import Unavailable
 from leadline.store import sqlite
 from leadline.store import sqlite_driver as driver
-from leadline.store.database import Database, Tx
+from leadline.store.database import Database, Signal, Tx
 from leadline.store.migrating import migrate, sqlite_path
-from leadline.store.sqlite import DatabaseInUse, SqliteDatabase, SqliteTooOld, SqliteTx, connect
+from leadline.store.sqlite import DatabaseInUse, SqliteDatabase, SqliteTooOld, connect
+from leadline.store.sqlite_batch import Batch, SqliteTx
+from leadline.store.sqlite_log import WriteAheadLog
 from store.databases import Opened, add_agent, agents, opened_database, statement
 
 T = TypeVar("T")
+FULL, NORMAL = 2, 1
 
 
 @pytest.fixture
@@ -59,10 +62,12 @@ async def test_both_connections_are_durable_and_keep_foreign_keys(url: str) -> N
     async with opened_database(url) as opened:
         database = opened.database
         assert isinstance(database, SqliteDatabase)
-        for settings in (await on_writer(database, settings_of), settings_of(database._read_connection)):
+        writer, reader = await on_writer(database, settings_of), settings_of(database._read_connection)
+        # The log is synced by ourselves, before anybody is told.
+        for settings, synchronous in ((writer, NORMAL), (reader, FULL)):
             assert settings == {
                 "journal_mode": "wal",
-                "synchronous": 2,  # FULL
+                "synchronous": synchronous,
                 "foreign_keys": 1,
                 "trusted_schema": 0,
                 # Else the insertion of events, whose subquery asks for what is bound, is planned anew for each row.
@@ -124,7 +129,7 @@ class HeldWriter:
         self._go, self._busy = threading.Event(), threading.Event()
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._opened.database.write(self._hold))
+        self._task = asyncio.create_task(self._opened.database.write(self._hold, long=True))
         await asyncio.to_thread(self._busy.wait, 20)
         return self
 
@@ -309,26 +314,134 @@ async def test_a_read_cannot_write(url: str) -> None:
         assert await agents(opened.database, opened.workspace_id) == []
 
 
-SYNCHRONOUS = statement("PRAGMA synchronous")
-FULL, NORMAL = 2, 1
+class HeldSyncs:
+    """Syncs of the log that do not end until they are let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._go, self._begun = threading.Event(), threading.Event()
+        sync = WriteAheadLog.sync
+
+        def held(log: WriteAheadLog) -> None:
+            self.count += 1
+            self._begun.set()
+            assert self._go.wait(60)
+            sync(log)
+
+        monkeypatch.setattr(WriteAheadLog, "sync", held)
+
+    async def begun(self) -> None:
+        assert await asyncio.to_thread(self._begun.wait, 20)
+
+    def let_go(self) -> None:
+        self._go.set()
 
 
-async def test_only_what_may_be_lost_is_committed_without_a_sync(url: str) -> None:
-    async def mode(tx: Tx) -> int:
-        row = await tx.first(SYNCHRONOUS)
-        assert row is not None
-        return int(row[0])
+async def test_nobody_is_told_of_a_commit_before_it_is_on_the_disk(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither who wrote it, nor who reads it, though it can be read by then, nor who listens."""
+    async with opened_database(url) as opened:
+        database = opened.database
 
+        async def write(tx: Tx) -> None:
+            await add_agent(tx, opened.workspace_id, "ada")
+            tx.signal(Signal.EVENTS, opened.workspace_id)
+
+        await database.write(lambda tx: add_agent(tx, opened.workspace_id, "bob"))
+        told: list[Signal] = []
+        database.listen(lambda signal, _: told.append(signal))
+        syncs = HeldSyncs(monkeypatch)
+        writing = asyncio.create_task(database.write(write))
+        await syncs.begun()
+        reading = asyncio.create_task(agents(database, opened.workspace_id))
+        reading_long = asyncio.create_task(database.read(partial(_is_there, agent_id="ada"), long=True))
+        gone = asyncio.create_task(agents(database, opened.workspace_id))
+        await asyncio.wait([writing, reading, reading_long], timeout=0.2)
+        assert not any(each.done() for each in (writing, reading, reading_long))
+        assert not told
+        gone.cancel()
+        syncs.let_go()
+        await writing
+        assert await reading == ["ada", "bob"]
+        assert await reading_long
+        assert told == [Signal.EVENTS]
+
+
+IS_THERE = statement("SELECT 1 FROM agents WHERE agent_id = :agent_id")
+
+
+async def _is_there(tx: Tx, agent_id: str) -> bool:
+    return await tx.first(IS_THERE, agent_id=agent_id) is not None
+
+
+async def test_only_what_may_be_lost_is_answered_without_a_sync(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with opened_database(url) as opened:
         write = opened.database.write
-        assert await write(mode) == FULL
-        assert await write(mode, durable=False) == NORMAL
-        assert await write(mode) == FULL
+        await write(lambda tx: add_agent(tx, opened.workspace_id, "first"))
+        monkeypatch.setattr(sqlite, "UNSYNCED_SECONDS_MAX", 60)
+        syncs = HeldSyncs(monkeypatch)
+        await write(lambda tx: add_agent(tx, opened.workspace_id, "may be lost"), durable=False)
+        assert await agents(opened.database, opened.workspace_id) == ["first", "may be lost"]
+        assert syncs.count == 0
         # Of a batch, one that is to last makes all of them last.
-        await write(mode, durable=False)
-        modes = await asyncio.gather(*(write(mode, durable=number == 9) for number in range(10)))
-        assert FULL in modes
-        assert modes[9] == FULL
+        together = [
+            asyncio.create_task(
+                write(partial(add_agent, workspace_id=opened.workspace_id, agent_id=f"{n}"), durable=n == 9)
+            )
+            for n in range(10)
+        ]
+        await syncs.begun()
+        assert not any(each.done() for each in together)
+        syncs.let_go()
+        await asyncio.gather(*together)
+        assert syncs.count == 1
+
+
+async def test_what_was_not_kept_is_shown_to_nobody(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit whose sync failed can be read, and is not: after a restart it may not be there."""
+
+    def fail(_: WriteAheadLog) -> None:
+        raise OSError("the disk is broken")
+
+    async with opened_database(url) as opened:
+        await opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "kept"))
+        monkeypatch.setattr(WriteAheadLog, "sync", fail)
+        answers = await asyncio.gather(
+            opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "not kept")),
+            opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "neither")),
+            agents(opened.database, opened.workspace_id),
+            return_exceptions=True,
+        )
+        assert [type(answer) for answer in answers[:2]] == [Unavailable, Unavailable]
+        assert answers[2] == ["kept"]
+        with pytest.raises(Unavailable, match="Restart"):
+            await agents(opened.database, opened.workspace_id)
+        with pytest.raises(Unavailable, match="Restart"):
+            await opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "after"))
+
+
+async def test_who_waits_for_another_process_keeps_nobody_from_reading(url: str) -> None:
+    async with opened_database(url) as opened:
+        other: Any = connect(sqlite_path(url))
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(
+            opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "patient"))
+        )
+        await asyncio.sleep(0)
+        assert await agents(opened.database, opened.workspace_id) == []
+        assert not writing.done()
+        other.execute("COMMIT")
+        await writing
+        other.close()
+        assert await agents(opened.database, opened.workspace_id) == ["patient"]
+
+
+async def test_a_long_write_holds_up_no_reader(url: str) -> None:
+    async with opened_database(url) as opened, HeldWriter(opened):
+        assert await agents(opened.database, opened.workspace_id) == []
 
 
 async def test_those_who_were_answered_together_are_written_together_again(
@@ -339,9 +452,9 @@ async def test_those_who_were_answered_together_are_written_together_again(
     batches: list[int] = []
     write_batch = SqliteDatabase._write_batch
 
-    def counted(self: SqliteDatabase, batch: Any, signals: Any) -> None:
+    def counted(self: SqliteDatabase, batch: Batch) -> None:
         batches.append(len(batch))
-        write_batch(self, batch, signals)
+        write_batch(self, batch)
 
     monkeypatch.setattr(SqliteDatabase, "_write_batch", counted)
     async with opened_database(url) as opened:

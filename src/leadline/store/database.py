@@ -93,10 +93,16 @@ class Database(Protocol):
         ...
 
     async def write(
-        self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True, patient: bool = False
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        *,
+        long: bool = False,
+        durable: bool = True,
+        patient: bool = False,
     ) -> T:
         """Run a function in a transaction of its own and return once that is on disk.
 
+        `long`: it may take more than a moment, and is to hold up no reader.
         Without `durable` it may return once it is committed, and be on disk a moment later: a power cut, which ends
         this process too, may take it back, but then nothing durable came after it. Only for what would be done again.
         `patient`: nobody waits for it, so it may give way to what somebody waits for, for a moment.

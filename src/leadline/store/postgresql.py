@@ -252,6 +252,7 @@ class PostgresqlDatabase:
         self,
         work: Callable[[Tx], Awaitable[T]],
         *,
+        long: bool = False,  # noqa: ARG002
         durable: bool = True,  # noqa: ARG002
         patient: bool = False,
     ) -> T:

@@ -9,9 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import apsw
-from apsw import Connection, ConstraintError, Error
+from apsw import BusyError, Connection, ConstraintError, Error
 
-__all__ = ["VERSION", "Connection", "ConstraintError", "Error", "connect", "is_callers", "is_of_the_disk"]
+__all__ = [
+    "VERSION",
+    "BusyError",
+    "Connection",
+    "ConstraintError",
+    "Error",
+    "connect",
+    "is_callers",
+    "is_of_the_disk",
+]
 
 VERSION = tuple(int(number) for number in apsw.sqlite_lib_version().split("."))
 _FLAGS = {

@@ -248,7 +248,7 @@ class Api:
             effect = partial(_effect, operation, request)
             if operation.kept:
                 return await self._kept_answers.answer(operation.name, request.workspace_id, effect)
-            return await self._database.read(effect, long=operation.reads_long)
+            return await self._database.read(effect, long=operation.long)
         if keyed is None:
             return await self._write(operation, request, keyed, request_id)
         name = (keyed.workspace_id, keyed.key)
@@ -268,8 +268,8 @@ class Api:
         actor = Actor(ActorKind.TOKEN, principal.token_id, principal.token_name, request_id)
         effect = partial(_effect_of, actor, operation, request)
         if keyed is None:
-            return self._database.write(effect)
-        return self._database.write(lambda tx: perform_once(tx, keyed, effect))
+            return self._database.write(effect, long=operation.long)
+        return self._database.write(lambda tx: perform_once(tx, keyed, effect), long=operation.long)
 
 
 async def _effect(operation: Operation, request: Request, tx: Tx) -> EncodedAnswer:

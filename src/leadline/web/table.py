@@ -122,8 +122,8 @@ class Operation:
     # The answer depends on the workspace's outcomes and Smart Lists alone: its bytes are kept until they change.
     kept: bool = False
     streams: bool = False
-    # It may read for more than a moment.
-    reads_long: bool = False
+    # It may take more than a moment.
+    long: bool = False
     # Answered instead to who accepts its media type and no JSON.
     file: StreamedFile | None = None
     # `format=csv` answers text/csv; only for operations that read.

@@ -108,10 +108,15 @@ class _TracedDatabase:
             return await self._database.read(work, long=long)
 
     async def write(
-        self, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True, patient: bool = False
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        *,
+        long: bool = False,
+        durable: bool = True,
+        patient: bool = False,
     ) -> T:
         with self._span("write"):
-            return await self._database.write(work, durable=durable, patient=patient)
+            return await self._database.write(work, long=long, durable=durable, patient=patient)
 
     async def write_together(self, work: Together[T], workspace_id: str, item: Any) -> T:
         with self._span("write"):

@@ -129,7 +129,7 @@ def _operation(
         method="GET",
         path=f"{_REPORTS}/{kind.name}",
         scope=Scope.CALLS_READ,
-        reads_long=True,
+        long=True,
         tag="Reports",
         summary=summary,
         description=description,

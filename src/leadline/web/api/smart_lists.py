@@ -162,6 +162,7 @@ OPERATIONS = (
         description="One that outcomes point to is deleted only with `force`.",
         handler=_delete,
         query=SmartListDeletion,
+        long=True,
         answers={200: SmartListDeleted},
         errors=(SmartListNotFound, SmartListInUse),
     ),
