@@ -1,7 +1,7 @@
 """What operations see of a database: transactions, and signals that leave after the commit.
 
 An operation is `async def operation(tx, …)`. It awaits nothing but `tx`, so on SQLite it runs from start to
-end inside the writer's thread without an event loop, and on PostgreSQL it suspends at each round trip. It may
+end in one go, without an event loop, and on PostgreSQL it suspends at each round trip. It may
 be run again from the start (a deadlock, a lost race), so it has no effect outside of `tx`.
 """
 

@@ -10,6 +10,9 @@ from leadline.store import sqlite_driver as driver
 
 log = logging.getLogger("leadline.store")
 
+# macOS has no fdatasync.
+_sync_data = getattr(os, "fdatasync", os.fsync)
+
 
 class WriteAheadLog:
     """The log of a database that is open, seen from the connection that writes.
@@ -37,7 +40,7 @@ class WriteAheadLog:
         if self._descriptor is None:
             # Closing a file drops all locks of the process on it, and SQLite has none on this one.
             self._descriptor = os.open(self._path, os.O_RDONLY)
-        os.fdatasync(self._descriptor)
+        _sync_data(self._descriptor)
 
     def move(self) -> None:
         """Move it into the database file, as far as nobody reads it. Raises what is of the disk."""
