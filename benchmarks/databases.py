@@ -121,6 +121,7 @@ def databases(engine: str, places: Places) -> Iterator[Databases]:
             yield Databases(engine, Path(directory), None)
             return
         with start_postgres({**DURABLE, **_COUNTING}) as server:
+            server.wear_in()
             found = Databases(engine, Path(directory), server)
             if found.postmaster is not None:
                 pin(family(found.postmaster), places.database)

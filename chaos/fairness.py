@@ -140,6 +140,7 @@ def _databases(engine: str) -> Iterator[Callable[[Path, str], str]]:
         yield lambda place, name: f"sqlite:///{place / name}.db"
         return
     with start_postgres(DURABLE) as cluster:
+        cluster.wear_in()
         yield lambda _place, _name: cluster.create_database(f"fairness_{next(numbers)}")
 
 

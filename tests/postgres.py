@@ -34,6 +34,8 @@ import asyncpg
 
 URL_VARIABLE = "LEADLINE_TEST_POSTGRES_URL"
 START_TIMEOUT_SECONDS = 60
+# 960 MB of log: what PostgreSQL keeps by its own settings (`max_wal_size`).
+WORN_IN_FILES = 60
 
 # Like a server that is set up for production, as far as commits are concerned.
 DURABLE: Mapping[str, str] = MappingProxyType({"max_connections": "200", "timezone": "UTC"})
@@ -79,6 +81,9 @@ class PostgresServer:
         """
         raise RestartNotPossible(f"{URL_VARIABLE} names a server that is not ours to restart.")
 
+    def wear_in(self) -> None:
+        """Be like a server that has been at work; one that is not ours is what it is."""
+
     def stop(self) -> None:
         """Drop the databases that were created here. May be called again."""
         for database in sorted(self._databases):
@@ -116,6 +121,15 @@ class OwnPostgresServer(PostgresServer):
         self._supervisor.stdin.write("crash\n" if crash else "restart\n")
         self._supervisor.stdin.flush()
         self._await_ready()
+
+    def wear_in(self) -> None:
+        """Have files of the log that are written over, as after the first hour.
+
+        A new server makes each of them, 16 MB of zeros, while a commit waits some 50 ms for it. A checkpoint keeps those
+        that are used up, as many as it expects to need until the next.
+        """
+        use_up = "SELECT pg_logical_emit_message(true, '', ''); SELECT pg_switch_wal();"
+        _execute(self.url, f"{use_up * WORN_IN_FILES} CHECKPOINT")
 
     def stop(self) -> None:
         self._databases.clear()
