@@ -125,8 +125,8 @@ class OwnPostgresServer(PostgresServer):
     def wear_in(self) -> None:
         """Have files of the log that are written over, as after the first hour.
 
-        A new server makes each of them, 16 MB of zeros, while a commit waits some 50 ms for it. A checkpoint keeps those
-        that are used up, as many as it expects to need until the next.
+        A new server makes each of them, 16 MB of zeros, while a commit waits some 50 ms for it. A checkpoint keeps
+        those that are used up, as many as it expects to need until the next.
         """
         use_up = "SELECT pg_logical_emit_message(true, '', ''); SELECT pg_switch_wal();"
         _execute(self.url, f"{use_up * WORN_IN_FILES} CHECKPOINT")
