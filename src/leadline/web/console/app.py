@@ -292,14 +292,14 @@ class Console:
         handler = page.handler
         assert handler is not None
         if page.method == "GET":
-            return await self._database.read(lambda tx: handler(tx, visit), long=page.reads_long)
+            return await self._database.read(lambda tx: handler(tx, visit), long=page.long)
         actor = actor_of(visit)
 
         async def act(tx: Tx) -> Reply:
             with acting(actor):
                 return await handler(tx, visit)
 
-        return await self._database.write(act)
+        return await self._database.write(act, long=page.long)
 
     async def _serve_stream(self, request: _Request, send: Send) -> None:
         signed_in = request.visit.signed_in

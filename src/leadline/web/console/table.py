@@ -191,8 +191,8 @@ class Page:
     again: Handler | None = None
     # A GET that is for scripts and streams: signed out it is refused, and not sent to sign in.
     scripted: bool = False
-    # It may read for more than a moment.
-    reads_long: bool = False
+    # It may take more than a moment.
+    long: bool = False
 
 
 def show(
@@ -201,7 +201,7 @@ def show(
     handler: Handler,
     *,
     scripted: bool = False,
-    reads_long: bool = False,
+    long: bool = False,
 ) -> Page:
     """A page that is looked at."""
     return Page(
@@ -210,10 +210,17 @@ def show(
         permission=permission,
         handler=handler,
         scripted=scripted,
-        reads_long=reads_long,
+        long=long,
     )
 
 
-def act(path: str, permission: Permission | None, handler: Handler, *, again: Handler | None = None) -> Page:
+def act(
+    path: str,
+    permission: Permission | None,
+    handler: Handler,
+    *,
+    again: Handler | None = None,
+    long: bool = False,
+) -> Page:
     """A form that does something."""
-    return Page(method="POST", path=path, permission=permission, handler=handler, again=again)
+    return Page(method="POST", path=path, permission=permission, handler=handler, again=again, long=long)

@@ -192,7 +192,7 @@ async def _end(tx: Tx, visit: Visit) -> Reply:
 
 
 PAGES = (
-    show(PATH, Permission.CALLS, _list, reads_long=True),
+    show(PATH, Permission.CALLS, _list, long=True),
     show(_ONE, Permission.CALLS, _show),
     act(f"{_ONE}/resolve", Permission.CALLS, _resolve, again=_show),
     act(f"{_ONE}/end", Permission.CALLS, _end, again=_show),

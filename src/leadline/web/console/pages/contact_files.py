@@ -311,11 +311,11 @@ async def _export_file(tx: Tx, visit: Visit) -> Reply:
 PAGES = (
     show(_NEW, Permission.CONTACTS, _new),
     act(_NEW, Permission.CONTACTS, _create, again=_new),
-    show(_IMPORT, Permission.CONTACTS, _show, reads_long=True),
-    act(_IMPORT, Permission.CONTACTS, _start, again=_show),
-    act(f"{_IMPORT}/parts", Permission.CONTACTS, _put_part),
+    show(_IMPORT, Permission.CONTACTS, _show, long=True),
+    act(_IMPORT, Permission.CONTACTS, _start, again=_show, long=True),
+    act(f"{_IMPORT}/parts", Permission.CONTACTS, _put_part, long=True),
     act(f"{_IMPORT}/cancel", Permission.CONTACTS, _cancel),
     show(f"{_IMPORT}/problems.csv", Permission.CONTACTS, _problems),
     show(_EXPORT, Permission.CONTACTS, _export),
-    show(f"{_EXPORT}.csv", Permission.CONTACTS, _export_file, reads_long=True),
+    show(f"{_EXPORT}.csv", Permission.CONTACTS, _export_file, long=True),
 )

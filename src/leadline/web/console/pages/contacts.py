@@ -306,7 +306,7 @@ async def _erase(tx: Tx, visit: Visit) -> Reply:
 
 
 PAGES = (
-    show(_PATH, Permission.CONTACTS, _show, reads_long=True),
+    show(_PATH, Permission.CONTACTS, _show, long=True),
     act(_PATH, Permission.CONTACTS, _create, again=_new),
     show(f"{_PATH}/new", Permission.CONTACTS, _new),
     show(_ONE, Permission.CONTACTS, _look),
@@ -315,5 +315,5 @@ PAGES = (
     act(f"{_ONE}/join", Permission.CONTACTS, _join, again=_look),
     act(f"{_ONE}/leave", Permission.CONTACTS, _leave),
     show(f"{_ONE}/erase", Permission.CONTACTS, _ask_erasure),
-    act(f"{_ONE}/erase", Permission.CONTACTS, _erase, again=_ask_erasure),
+    act(f"{_ONE}/erase", Permission.CONTACTS, _erase, again=_ask_erasure, long=True),
 )

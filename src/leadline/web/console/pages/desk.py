@@ -306,7 +306,7 @@ def _done(visit: Visit, text: str) -> Reply:
 
 PAGES = (
     show(_PATH, Permission.DESK, _show),
-    show(f"{_PATH}/contacts", Permission.DESK, _find, scripted=True, reads_long=True),
+    show(f"{_PATH}/contacts", Permission.DESK, _find, scripted=True, long=True),
     show(_CALL, Permission.DESK, _show),
     show(f"{_CALL}/fate", Permission.DESK, _tell_fate, scripted=True),
     act(f"{_PATH}/calls", Permission.DESK, _start, again=_show),

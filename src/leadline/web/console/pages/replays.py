@@ -123,7 +123,7 @@ async def _cancel(tx: Tx, visit: Visit) -> Reply:
 
 PAGES = (
     show(PATH, Permission.DELIVERIES, _list),
-    show(f"{PATH}/preview", Permission.DELIVERIES, _preview, scripted=True, reads_long=True),
+    show(f"{PATH}/preview", Permission.DELIVERIES, _preview, scripted=True, long=True),
     show(_ONE, Permission.DELIVERIES, _show),
     act(PATH, Permission.DELIVERIES, _start, again=_list),
     act(f"{_ONE}/cancel", Permission.DELIVERIES, _cancel),

@@ -408,8 +408,8 @@ async def _csv(tx: Tx, visit: Visit) -> Reply:
 
 PAGES = (
     *(
-        show(_PATH + path, Permission.REPORTS, _page(path, draw), reads_long=True)
+        show(_PATH + path, Permission.REPORTS, _page(path, draw), long=True)
         for (path, _), draw in zip(TABS, (_overview, _agents, _smart_lists, _webhooks), strict=True)
     ),
-    show(f"{_PATH}/csv/{{report_name}}", Permission.REPORTS, _csv, reads_long=True),
+    show(f"{_PATH}/csv/{{report_name}}", Permission.REPORTS, _csv, long=True),
 )

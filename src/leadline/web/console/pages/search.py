@@ -25,4 +25,4 @@ async def _search(tx: Tx, visit: Visit) -> Reply:
     return Data({"groups": [{"name": name, "entries": entries} for name, entries in groups.items()]})
 
 
-PAGES = (show("/search", Permission.PROFILE, _search, scripted=True, reads_long=True),)
+PAGES = (show("/search", Permission.PROFILE, _search, scripted=True, long=True),)

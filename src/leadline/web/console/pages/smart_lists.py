@@ -213,5 +213,5 @@ PAGES = (
     act(f"{_ONE}/members", Permission.LISTS, _add),
     act(f"{_ONE}/members/{{contact_id}}/remove", Permission.LISTS, _take_off),
     show(f"{_ONE}/delete", Permission.LISTS, _ask_deletion),
-    act(f"{_ONE}/delete", Permission.LISTS, _delete, again=_ask_deletion),
+    act(f"{_ONE}/delete", Permission.LISTS, _delete, again=_ask_deletion, long=True),
 )
