@@ -423,6 +423,51 @@ async def test_what_was_not_kept_is_shown_to_nobody(url: str, monkeypatch: pytes
             await opened.database.write(lambda tx: add_agent(tx, opened.workspace_id, "after"))
 
 
+async def test_a_listener_that_fails_stops_no_writer(url: str) -> None:
+    met: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: met.append(context["exception"]))
+
+    def fail(_signal: Signal, _workspace_id: str) -> None:
+        raise ZeroDivisionError
+
+    async with opened_database(url) as opened:
+
+        async def write(tx: Tx) -> None:
+            tx.signal(Signal.EVENTS, opened.workspace_id)
+
+        opened.database.listen(fail)
+        for _ in range(2):
+            await opened.database.write(write)
+        await asyncio.sleep(0)
+    assert [type(each) for each in met] == [ZeroDivisionError] * 2
+
+
+async def test_when_the_writer_ends_by_a_fault_of_ours_nobody_waits_for_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: SqliteDatabase, _answered: int) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(SqliteDatabase, "_let_come_back", fail)
+    async with opened_database(url) as opened:
+        writes = [
+            asyncio.create_task(
+                opened.database.write(
+                    partial(add_agent, workspace_id=opened.workspace_id, agent_id=f"{n:03}")
+                )
+            )
+            for n in range(sqlite.BATCH_MAX + 1)
+        ]
+        async with asyncio.timeout(20):
+            *written, left = await asyncio.gather(*writes, return_exceptions=True)
+        assert written == [None] * sqlite.BATCH_MAX
+        assert isinstance(left, Unavailable)
+        with pytest.raises(Unavailable):
+            await opened.database.write(
+                partial(add_agent, workspace_id=opened.workspace_id, agent_id="after")
+            )
+
+
 async def test_who_waits_for_another_process_keeps_nobody_from_reading(url: str) -> None:
     async with opened_database(url) as opened:
         other: Any = connect(sqlite_path(url))

@@ -208,11 +208,19 @@ class SqliteDatabase:
             self._awaited.set_result(None)
 
     async def _write_all(self) -> None:
-        while (batch := await self._next_batch()) is not None:
-            if batch.jobs:
-                await self._write_and_answer(batch)
-            else:
-                await self._tidy()
+        try:
+            while (batch := await self._next_batch()) is not None:
+                if batch.jobs:
+                    await self._write_and_answer(batch)
+                else:
+                    await self._tidy()
+        except Exception as broken:
+            # A bug of ours. Nobody would write any more, so nobody is to wait for it.
+            log.exception("the writer has ended")
+            left = Batch(list(self._jobs))
+            self._give_up(left, broken)
+            self._settle(left)
+            self._fail()
 
     async def _next_batch(self) -> Batch | None:
         """What waits, nothing when it is time to tidy up, None when the database is being closed."""
@@ -374,7 +382,9 @@ class SqliteDatabase:
     def _settle(self, batch: Batch) -> None:
         for job in batch.jobs:
             job.settle()
-        self._listeners.tell(batch.signals)
+        if batch.signals:
+            # Not from here: whatever a listener meets, the writer goes on.
+            asyncio.get_running_loop().call_soon(self._listeners.tell, batch.signals)
 
     async def _let_come_back(self, answered: int) -> None:
         """Let the next batch begin once as many wait as were answered, or nobody seems to come any more.
