@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from chaos.plan import KillPoint
-from chaos.victim import KILLS_FILE, Kill, NameOrders, Orders, sender_name
+from chaos.victim import KILLS_FILE, NOT_INJECTED, Kill, NameOrders, Orders, sender_name
 
 RESTART_PAUSE_SECONDS = 0.2
 STOP_SECONDS_MAX = 20.0
@@ -145,7 +145,7 @@ class Victim:
             return
         if status == -signal.SIGKILL:
             return  # by its point, which it noted itself, or by us
-        if not was_ready:
+        if not was_ready and status != NOT_INJECTED:
             # The database was away, say: whoever keeps it running tries again. It may have begun to send by then, and
             # could not write down what became of it (the disk was full): to the audit that is a death like others.
             self.failed_starts.append(Kill(sender_name(self.name, self.life), FAILED_START, time.time()))

@@ -16,6 +16,7 @@ import signal
 import ssl
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from chaos.receivers import TRAP_HOST
 
 KILLS_FILE, CLOCK_FILE, FULL_FILE = "kills", "clock-offset", "disk-full"
 RENEW_SECONDS = 2.0
+# The exit status of a process whose faults could not be put in.
+NOT_INJECTED = 70
 
 
 class NameOrders(msgspec.Struct, frozen=True):
@@ -72,7 +75,7 @@ class Kill(msgspec.Struct, frozen=True):
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 _WORKER = "leadline.delivery.worker"
 # Where each point is: module, class (or ""), function, and whether it lies before or after it.
-_PLACES: Mapping[Point, Sequence[tuple[str, str, str, str]]] = {
+PLACES: Mapping[Point, Sequence[tuple[str, str, str, str]]] = {
     Point.BEFORE_CLAIM: [(_WORKER, "Worker", "_claim_in", "before")],
     Point.IN_CLAIM: [(_WORKER, "", "claim_deliveries", "after")],
     Point.AFTER_CLAIM: [(_WORKER, "Worker", "_set_going", "before")],
@@ -81,11 +84,13 @@ _PLACES: Mapping[Point, Sequence[tuple[str, str, str, str]]] = {
     Point.BEFORE_RECORD: [(_WORKER, "Worker", "_record", "before")],
     Point.IN_RECORD: [(_WORKER, "", "record_attempts", "after")],
     Point.AFTER_RECORD: [(_WORKER, "Worker", "_record", "after")],
-    Point.BEFORE_APPLY: [("leadline.web.api.calls", "", "apply_outcome", "before")],
-    Point.IN_APPLY: [("leadline.web.api.calls", "", "apply_outcome", "after")],
+    Point.BEFORE_APPLY: [("leadline.web.api.calls", "", "apply_outcomes", "before")],
+    Point.IN_APPLY: [("leadline.web.api.calls", "", "apply_outcomes", "after")],
     Point.AFTER_COMMIT: [
         ("leadline.store.sqlite", "SqliteDatabase", "write", "after"),
+        ("leadline.store.sqlite", "SqliteDatabase", "write_together", "after"),
         ("leadline.store.postgresql", "PostgresqlDatabase", "write", "after"),
+        ("leadline.store.postgresql", "PostgresqlDatabase", "write_together", "after"),
     ],
 }
 
@@ -93,7 +98,12 @@ _PLACES: Mapping[Point, Sequence[tuple[str, str, str, str]]] = {
 def main(orders_file: str) -> None:
     """Put the faults in and be Leadline."""
     orders = msgspec.json.decode(Path(orders_file).read_bytes(), type=Orders)
-    _inject(orders)
+    try:
+        _inject(orders)
+    except Exception:  # noqa: BLE001 - whatever it was, it is told and ends the process
+        # Not a start that failed, as one may when the database is away: a fault that is never injected shows nothing.
+        traceback.print_exc()
+        sys.exit(NOT_INJECTED)
     from leadline.cli.serving import serve, work  # noqa: PLC0415 - after the wrapping of what they import
     from leadline.settings import load_settings  # noqa: PLC0415
 
@@ -146,7 +156,7 @@ def _arm(orders: Orders, kill_point: KillPoint) -> None:
             _die(orders, kill_point.point)
 
     _put(_WORKER, "Worker", "start", _passing_after(begin))
-    for module, owner, name, when in _PLACES[kill_point.point]:
+    for module, owner, name, when in PLACES[kill_point.point]:
         _put(module, owner, name, _passing_before(pass_by) if when == "before" else _passing_after(pass_by))
 
 
