@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.load import BOTTLENECK_SHARE, Orders, Window
+from benchmarks.load import BOTTLENECK_SHARE, LoadFailed, Orders, Window
 from benchmarks.machine import Places, places
 from benchmarks.report import Row, Unit, Values
 from benchmarks.servers import Server
@@ -100,6 +100,9 @@ class Windows:
     def add(self, case: str, subject: str, window: Window) -> None:
         self._windows.setdefault((case, subject), []).append(window)
 
+    def drop(self, case: str, subject: str) -> None:
+        self._windows.pop((case, subject), None)
+
     def of(self, case: str, subject: str) -> Sequence[Window]:
         return self._windows.get((case, subject), ())
 
@@ -148,11 +151,25 @@ def _remarks(windows: Sequence[Window]) -> list[str]:
     return remarks
 
 
-def in_turn(plan: Plan, cases: Mapping[Key, Measure], *, title: str) -> Windows:
-    """Each subject's window for each case, again and again, as often as the plan says."""
+def in_turn(
+    plan: Plan, cases: Mapping[Key, Measure], *, title: str, failures: list[str] | None = None
+) -> Windows:
+    """Each subject's window for each case, again and again, as often as the plan says.
+
+    A window that fails raises LoadFailed; with `failures` it is told there, and its case is left out with all that was
+    seen of it: what took half an hour to set up is not thrown away.
+    """
     windows = Windows()
+    left = dict(cases)
     for run in range(plan.runs):
-        for (case, subject), measure in cases.items():
+        for (case, subject), measure in list(left.items()):
             plan.tell(f"{title}, run {run + 1} of {plan.runs}: {case}, {subject}")
-            windows.add(case, subject, measure())
+            try:
+                windows.add(case, subject, measure())
+            except LoadFailed as failed:
+                if failures is None:
+                    raise
+                failures.append(f"NOT MEASURED, for it failed: {case}, {subject} ({failed}).")
+                windows.drop(case, subject)
+                del left[case, subject]
     return windows

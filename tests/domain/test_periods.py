@@ -130,6 +130,29 @@ def test_pieces_are_their_spans_and_lie_on_the_widths(some: list[Span], widths: 
     assert QUARTER_MS not in widths or counted == pieces
 
 
+@settings(deadline=None)
+@given(
+    st.lists(spans(length_max=2_000), min_size=1, max_size=4),
+    st.sampled_from([WIDTHS_MS, WIDTHS_OF_ONE_MS]),
+    st.integers(0, 2_000 * QUARTER_MS),
+)
+def test_what_now_lies_in_is_read_to_the_end_of_its_slot(
+    some: list[Span], widths: tuple[int, ...], before_the_end: int
+) -> None:
+    now = max(span.ends for span in some) - 1 - before_the_end
+    pieces, usual = list(pieces_of(some, widths, now_ms=now)), list(pieces_of(some, widths))
+    for number, span in enumerate(some):
+        mine = [piece for piece in pieces if piece.span == number]
+        if span.starts <= now < span.ends == max(each.ends for each in some):
+            # Whatever happened until now is in it once, and none of it is read as facts for its end's sake.
+            assert mine[0].starts == span.starts
+            assert span.ends <= mine[-1].ends < span.ends + DAY_MS
+            assert all(one.ends == other.starts for one, other in itertools.pairwise(mine))
+            assert not [piece for piece in mine[1:] if piece.width_ms == AS_FACTS]
+        else:
+            assert mine == [piece for piece in usual if piece.span == number]
+
+
 NOW = at("2026-11-23T15:07")
 
 

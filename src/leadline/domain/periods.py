@@ -171,14 +171,21 @@ def previous_span(span: Span, zone: datetime.tzinfo) -> Span:
     return Span(min(before, span.starts - QUARTER_MS), span.starts)
 
 
-def pieces_of(spans: Sequence[Span], widths_ms: Sequence[int] = WIDTHS_MS) -> Iterator[Piece]:
+def pieces_of(
+    spans: Sequence[Span], widths_ms: Sequence[int] = WIDTHS_MS, *, now_ms: int | None = None
+) -> Iterator[Piece]:
     """Each span in as few pieces as can be read from counts of these widths, which come widest first.
 
     What is left at the edges is to be read from the facts. Together a span's pieces are the span, and none
-    overlaps another.
+    overlaps another; but the last one that `now_ms` lies in goes on to the end of the widest slot. Nothing has
+    happened there yet, and the facts of the hour until now are as many as they are.
     """
+    latest = max((span.ends for span in spans), default=0)
     for number, span in enumerate(spans):
-        yield from _pieces(number, span, widths_ms)
+        ends = span.ends
+        if now_ms is not None and ends == latest and span.starts <= now_ms < ends:
+            ends += -ends % widths_ms[0]
+        yield from _pieces(number, Span(span.starts, ends), widths_ms)
 
 
 def _pieces(number: int, span: Span, widths_ms: Sequence[int]) -> Iterator[Piece]:

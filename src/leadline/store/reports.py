@@ -347,9 +347,9 @@ async def counts_of(
 ) -> list[CountRow]:
     """What happened in each span, of everybody together or of one subject; a row may come twice, to be added up."""
     if subject == EVERYBODY:
-        found = await tx.all(_OF_ALL[measure], workspace_id=workspace_id, pieces=_json(spans, WIDTHS_MS))
+        found = await tx.all(_OF_ALL[measure], workspace_id=workspace_id, pieces=_json(tx, spans, WIDTHS_MS))
         return [CountRow(*row) for row in found]
-    pieces = _json(spans, WIDTHS_OF_ONE_MS)
+    pieces = _json(tx, spans, WIDTHS_OF_ONE_MS)
     found = await tx.all(_OF_ONE[measure], workspace_id=workspace_id, pieces=pieces, subject=subject)
     return [CountRow(*row) for row in found]
 
@@ -358,7 +358,7 @@ async def counts_by_subject(
     tx: Tx, workspace_id: str, measure: Measure, spans: Sequence[Span]
 ) -> list[CountRow]:
     """What happened in each span, subject by subject; a row may come twice, to be added up."""
-    pieces = _json(spans, WIDTHS_OF_ONE_MS)
+    pieces = _json(tx, spans, WIDTHS_OF_ONE_MS)
     found = await tx.all(_BY_SUBJECT[measure], workspace_id=workspace_id, pieces=pieces)
     return [CountRow(*row) for row in found]
 
@@ -406,6 +406,6 @@ async def count_facts(
     await tx.run(_MOVE_MARK, **values, measure=measure.value)
 
 
-def _json(spans: Sequence[Span], widths_ms: Sequence[int]) -> str:
-    pieces: Iterator[Piece] = pieces_of(spans, widths_ms)
+def _json(tx: Tx, spans: Sequence[Span], widths_ms: Sequence[int]) -> str:
+    pieces: Iterator[Piece] = pieces_of(spans, widths_ms, now_ms=tx.now_ms)
     return json.dumps([[each.span, each.width_ms, each.starts, each.ends] for each in pieces])
