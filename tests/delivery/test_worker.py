@@ -303,6 +303,30 @@ async def test_a_rate_limit_is_kept_over_any_stretch_of_time(site: Site) -> None
     await until(all_arrived)
 
 
+async def test_who_stops_waits_for_no_database_to_take_back_what_is_under_way(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, asked = site.database.write, asyncio.Event()
+
+    async def away(work: Any, **how: bool) -> Any:
+        if isinstance(work, partial) and work.func.__name__ == "_release":
+            asked.set()
+            await asyncio.Event().wait()
+        return await write(work, **how)
+
+    await site.fill(1)
+    site.hall.shut_gate()
+    worker = await site.work()
+    await until_present(site.hall, 1)
+    monkeypatch.setattr(worker_module, "STOP_RELEASING_SECONDS", 0.05)
+    monkeypatch.setattr(site.database, "write", away)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await site.stop(worker, 0)
+    assert asked.is_set()
+    (left,) = await site.deliveries()
+    assert left.state == "pending"
+
+
 async def test_a_paused_endpoint_gets_nothing_and_loses_nothing(site: Site) -> None:
     await site.fill(1)
     await site.change(state="paused")

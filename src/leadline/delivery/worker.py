@@ -47,6 +47,7 @@ CLAIM_MAX = 64
 CLAIMS_AT_ONCE = 4
 STOP_CLAIMING_SECONDS = 5.0
 STOP_RECORDING_SECONDS = 5.0
+STOP_RELEASING_SECONDS = 5.0
 # How long until an endpoint is looked at again that another worker was claiming for.
 PASSED_OVER_SECONDS = 0.02
 # Where everything is paused, or has no room, each commit would have us look in vain. After a few such looks in a row
@@ -192,11 +193,19 @@ class Worker:
             for attempted in waiting.attempts
         }
         await self._record_rest()
-        for leased in [flight.leased for key, flight in flights.items() if key not in answered]:
-            with contextlib.suppress(LeadlineError):
-                await self._database.write(
-                    partial(_release, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
-                )
+        await self._give_back([flight.leased for key, flight in flights.items() if key not in answered])
+
+    async def _give_back(self, unanswered: Sequence[Leased]) -> None:
+        """Let others have them at once. Whoever stops the process does not wait for a database that is away."""
+        try:
+            async with asyncio.timeout(STOP_RELEASING_SECONDS):
+                for leased in unanswered:
+                    with contextlib.suppress(LeadlineError):
+                        await self._database.write(
+                            partial(_release, leased.workspace_id, leased.row.delivery_id, leased.lease_id)
+                        )
+        except TimeoutError:
+            log.warning("deliveries could not be given back; they are due again when their leases end")
 
     def _heard(self, signal: Signal, workspace_id: str) -> None:
         if signal is not Signal.DELIVERIES:
