@@ -110,6 +110,15 @@ def test_rows_can_be_pasted_and_a_large_file_shows_how_far_it_is(seen: Watched, 
     expect(page.get_by_role("link", name="Pasted rows")).to_be_visible()
 
 
+def test_one_row_is_told_of_as_one(seen: Watched) -> None:
+    page = seen.open("/contacts/import")
+    page.get_by_role("textbox", name="Rows").fill("Name,Phone\nZoe,+1 212 555 0101\nZoe again,+1 212 555 0101")
+    page.get_by_role("button", name="Look at them").click()
+    expect(page.get_by_label("The first row is")).to_contain_text("As found: Column names")
+    page.get_by_role("button", name="Try it").click()
+    expect(page.locator("main")).to_contain_text("1 row has a number that an earlier row has.")
+
+
 def test_contacts_are_downloaded_and_no_spreadsheet_runs_them(seen: Watched, desk: Desk) -> None:
     for number, name in (("+12125550101", "=1+1"), ("+12125550102", "Ada")):
         assert_done(desk.api.post("/contacts", json={"phone_number": number, "name": name}), 201)

@@ -58,7 +58,7 @@ _DELIMITERS = (
     ("tab", "Tab"),
     (Delimiter.PIPE.value, "Vertical bar"),
 )
-_HEADERS = (("", "As found"), ("yes", "Names of the columns"), ("no", "A contact"))
+_HEADERS = (("", "As found"), ("yes", "Column names"), ("no", "A contact"))
 _MEANINGS = (
     ("", "Not read"),
     ("phone_number", "Phone number"),
