@@ -32,7 +32,7 @@ def test_a_webhook_is_paused_and_resumed_and_nothing_is_lost(
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#toasts")).to_contain_text("go out to it again")
     desk.delivery_in(waiting, "succeeded")
-    expect(page.locator("#health")).to_contain_text("100 %")
+    expect(page.locator("#health")).to_contain_text("100%")
     expect(page.get_by_role("img", name="1 succeeded, 0 failed")).to_be_visible()
 
 
@@ -45,6 +45,7 @@ def test_a_disabled_webhook_is_told_of_everywhere_and_enabled_again(
     receiver.answer_with(410)
     waiting = applied(desk, action)
     expect(page.locator(".now-webhooks")).to_contain_text("Disabled")
+    expect(page.locator(".now-webhooks")).to_contain_text("Answered 410")
     page.locator(".banner-bad").get_by_role("link", name="See webhooks").click()
     expect(page.locator(".webhooks")).to_contain_text("The receiver answered 410 Gone.")
     page.locator(".webhooks .row-link").click()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from leadline import __version__
 from leadline.clock import iso_from_ms
 from leadline.operations.supervision import ShownDelivery, WholeDelivery
-from leadline.web.console.pages.desk import Webhook, state_of
+from leadline.web.console.pages.desk import WENT_WRONG, Webhook, state_of
 from leadline.wire.deliveries import Attempt
 
 BODY_BYTES_KEPT = 16 * 1024
@@ -98,7 +98,7 @@ def _written(code: int) -> str:
 def _shown(whole: WholeDelivery, attempt: Attempt) -> ShownAttempt:
     failed = attempt.error is not None
     # What went wrong says more than a status that came all the same.
-    said = _ERRORS.get(attempt.error or "") or str(attempt.status or "Failed")
+    said = WENT_WRONG.get(attempt.error or "") or str(attempt.status or "Failed")
     label = f"{said} · {attempt.duration_ms} ms"
     return ShownAttempt(
         attempt=attempt,
@@ -109,16 +109,6 @@ def _shown(whole: WholeDelivery, attempt: Attempt) -> ShownAttempt:
         is_cut=len(attempt.response_body.encode()) >= BODY_BYTES_KEPT,
         phases=phases_of(attempt),
     )
-
-
-_ERRORS = {
-    "dns": "No such host",
-    "connect": "No connection",
-    "tls": "TLS failed",
-    "timeout": "Too slow",
-    "blocked": "Blocked",
-    "protocol": "Bad answer",
-}
 
 
 def _request_headers(whole: WholeDelivery, attempt: Attempt | None) -> list[tuple[str, str]]:

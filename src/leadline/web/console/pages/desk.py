@@ -186,9 +186,18 @@ def _reason(row: WebhookRow) -> str:
     """The receiver's status, or what went wrong before there was one."""
     if row.last_status is not None and row.last_error in (None, "http_status"):
         return str(row.last_status)
-    words = {"dns": "No such host", "connect": "No connection", "tls": "TLS failed", "timeout": "Too slow",
-             "blocked": "Blocked", "protocol": "Bad answer"}  # fmt: skip
-    return words.get(row.last_error or "", "Failed")
+    return WENT_WRONG.get(row.last_error or "", "Failed")
+
+
+WENT_WRONG = {
+    "dns": "No such host",
+    "connect": "No connection",
+    "tls": "TLS failed",
+    "timeout": "Too slow",
+    "blocked": "Blocked",
+    "protocol": "Bad answer",
+}
+"""What ended an attempt before there was a status to show, in words."""
 
 
 async def _start(tx: Tx, visit: Visit) -> Reply:

@@ -10,7 +10,7 @@ from leadline.store.database import Tx
 from leadline.store.supervision import OpenCallRow
 from leadline.web.console.forms import Form
 from leadline.web.console.pages.reports import chosen
-from leadline.web.console.pages.webhooks import condition
+from leadline.web.console.pages.webhooks import condition, failure_of
 from leadline.web.console.table import Reply, Shown, Visit, show
 
 PATH = "/overview"
@@ -36,6 +36,7 @@ async def _show(tx: Tx, visit: Visit) -> Reply:
         "numbers": numbers,
         "name_of": name_of,
         "condition": condition,
+        "failure_of": failure_of,
     }
     return Shown("overview.html", values)
 

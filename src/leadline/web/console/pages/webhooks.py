@@ -19,6 +19,7 @@ from leadline.store.database import Tx
 from leadline.web.console.forms import checked, invalid
 from leadline.web.console.pages.deliveries import who
 from leadline.web.console.pages.delivery_details import detail_of
+from leadline.web.console.pages.desk import WENT_WRONG
 from leadline.web.console.table import Data, Flash, Gone, Reply, Shown, Visit, act, show
 from leadline.wire.deliveries import EndpointChange, EndpointView, RotateBody
 
@@ -79,6 +80,13 @@ def condition(view: EndpointView) -> tuple[str, str]:
     return ("Failing", "warn") if view.health.failures_in_a_row else ("Active", "good")
 
 
+def failure_of(view: EndpointView) -> str:
+    """How the last attempt that failed did, in words: `Answered 410`, `No such host`."""
+    failure = view.health.last_failure or ""
+    name, _, status = failure.partition(" ")
+    return f"Answered {status}" if name == "http_status" else WENT_WRONG.get(failure, failure)
+
+
 def bars_of(hours: Sequence[Hour]) -> list[HourBar]:
     """The highest hour fills the chart; an attempt is never too little to be seen."""
     most = max((each.succeeded + each.failed for each in hours), default=0)
@@ -111,6 +119,7 @@ async def _page(tx: Tx, visit: Visit, *, rotated: str | None = None) -> Shown:
     )
     values = {
         "cards": [card_of(each) for each in found],
+        "failure_of": failure_of,
         "next_cursor": next_cursor,
         "secrets": await supervision.list_secrets(tx, visit.workspace_id),
         "overlaps": OVERLAPS,
@@ -128,6 +137,7 @@ async def _show(tx: Tx, visit: Visit) -> Reply:
     )
     values = {
         "card": card_of(shown),
+        "failure_of": failure_of,
         "server_timeout": visit.context.webhook_timeout_seconds,
         "test": await _test_of(tx, visit, shown),
         "who": who,

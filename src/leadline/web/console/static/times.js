@@ -38,22 +38,32 @@ function showTimers(root = document) {
   }
 }
 
+// The time that something is or holds. The link of a row answers for the time in it that cannot be focused itself.
+function timeOf(element) {
+  const own = element.closest("time.when");
+  if (own || !element.matches("a, summary")) return own;
+  const row = element.matches(".row-link") ? element.closest("tr") : null;
+  return element.querySelector("time.when") ?? row?.querySelector("time.when:not([tabindex])") ?? null;
+}
+
 // One tip for the time that is pointed at or focused; Escape takes it away.
 function setUpTip() {
   const tip = document.getElementById("tip");
   let shown = null;
+  let described = null;
   const hide = () => {
-    shown?.removeAttribute("aria-describedby");
-    shown = null;
+    described?.removeAttribute("aria-describedby");
+    shown = described = null;
     if (tip.matches(":popover-open")) tip.hidePopover();
   };
   const show = (event) => {
-    const time = event.target instanceof Element ? event.target.closest("time.when") ?? event.target.querySelector?.(":scope > time.when") : null;
+    const time = event.target instanceof Element ? timeOf(event.target) : null;
     if (!time || time === shown) return;
     hide();
     shown = time;
     tip.textContent = time.dataset.exact;
-    time.setAttribute("aria-describedby", "tip");
+    described = event.type === "focusin" ? event.target : time;
+    described.setAttribute("aria-describedby", "tip");
     // Within a dialog that is open, only what is above it is seen: a popover is.
     tip.showPopover();
     const box = time.getBoundingClientRect();
@@ -63,7 +73,7 @@ function setUpTip() {
   };
   document.addEventListener("mouseover", (event) => {
     if (event.target.closest?.("time.when")) show(event);
-    else if (shown && document.activeElement !== shown) hide();
+    else if (shown && document.activeElement !== described) hide();
   });
   document.addEventListener("focusin", show);
   document.addEventListener("focusout", hide);
