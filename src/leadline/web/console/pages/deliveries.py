@@ -31,7 +31,7 @@ STATES = (
     ("", "Any state"),
     (DeliveryState.PENDING, "Pending"),
     (DeliveryState.SUCCEEDED, "Succeeded"),
-    (DeliveryState.EXHAUSTED, "Failed for good"),
+    (DeliveryState.EXHAUSTED, "Given up"),
     (DeliveryState.CANCELED, "Canceled"),
 )
 
