@@ -110,9 +110,21 @@ def test_rows_can_be_pasted_and_a_large_file_shows_how_far_it_is(seen: Watched, 
     expect(page.get_by_role("link", name="Pasted rows")).to_be_visible()
 
 
+def test_too_much_pasted_at_once_is_refused_on_a_page(seen: Watched) -> None:
+    page = seen.open("/contacts/import")
+    page.get_by_role("textbox", name="Rows").fill("ä" * 40_000)
+    page.get_by_role("button", name="Look at them").click()
+    expect(page.get_by_role("heading", name="Too much at once")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("link", name="To the start").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
 def test_one_row_is_told_of_as_one(seen: Watched) -> None:
     page = seen.open("/contacts/import")
-    page.get_by_role("textbox", name="Rows").fill("Name,Phone\nZoe,+1 212 555 0101\nZoe again,+1 212 555 0101")
+    page.get_by_role("textbox", name="Rows").fill(
+        "Name,Phone\nZoe,+1 212 555 0101\nZoe again,+1 212 555 0101"
+    )
     page.get_by_role("button", name="Look at them").click()
     expect(page.get_by_label("The first row is")).to_contain_text("As found: Column names")
     page.get_by_role("button", name="Try it").click()

@@ -214,6 +214,25 @@ def test_an_unknown_page_is_a_page_for_browsers_and_json_for_programs(console_se
     assert visitor.get("/nowhere", Accept="*/*").json["error"] == "not_found"
 
 
+@pytest.mark.parametrize("host", ["", "a b", "a:99999"])
+def test_what_is_refused_before_any_page_is_a_page_for_browsers_too(
+    host: str, console_server: Server
+) -> None:
+    visitor = Visitor(console_server.base_url)
+    page = visitor.get("/desk", Host=host)
+    assert page.status == 400
+    assert b"<h1>That did not work</h1>" in page.body
+    assert (page.header("Content-Type") or "").startswith("text/html")
+    assert (page.header("Content-Security-Policy") or "").startswith("default-src 'none'")
+    assert (page.header("X-Request-Id") or "?").encode() in page.body
+    for path, accept in (
+        ("/desk", "*/*"),
+        ("/desk", "application/json"),
+        ("/phone-system/calls", "text/html"),
+    ):
+        assert visitor.get(path, Host=host, Accept=accept).json["error"] == "invalid_request", (path, accept)
+
+
 @pytest.mark.parametrize(
     "query", ["", "?since=0", "?since=999999999999999", "?since=9999999999999999", "?since=-1"]
 )

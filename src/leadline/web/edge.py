@@ -8,7 +8,7 @@
     ClientGone                  nobody is left to answer
 
 `leadline.web.protocol` refuses what is no HTTP at all; this module refuses what is HTTP but breaks
-contract § 1. Both answer with the same envelope, written by `problem`.
+contract § 1. Both answer with the same envelope, written by `problem`; a browser that goes somewhere gets a page.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import msgspec
 from leadline.clock import monotonic_seconds
 from leadline.domain.errors import InvalidRequest, LeadlineError, PayloadTooLarge
 from leadline.ids import new_id
+from leadline.web import refusal_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -141,11 +142,12 @@ async def send_problem(
     status: int,
     body: bytes,
     *,
+    media_type: bytes = b"application/json",
     headers: Iterable[tuple[bytes, bytes]] = (),
     closing: bool = True,
 ) -> None:
-    """Send one whole answer made by `problem`; by default the connection is closed after it."""
-    fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
+    """Send one whole answer, as made by `problem`; by default the connection is closed after it."""
+    fields = [(b"content-type", media_type), (b"content-length", b"%d" % len(body)), *headers]
     if closing:
         fields.append(_CLOSE)
     await send({"type": "http.response.start", "status": status, "headers": fields})
@@ -178,7 +180,7 @@ def guarded(
         sent_id, body_is_chunked, refusal = _judge_head(scope["headers"], body_bytes_max)
         request_id = request_id_from(sent_id)
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        answer = _Answer(scope, send, request_id)
         if body_is_chunked:
             receive = _CountedBody(receive, answer, body_bytes_max).receive
         try:
@@ -212,9 +214,10 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive, answer: _Answer) ->
 class _Answer:
     """The answer to one request: adds `X-Request-Id`, and knows whether it has begun."""
 
-    __slots__ = ("_id_field", "_send", "closing", "request_id", "started", "status")
+    __slots__ = ("_id_field", "_scope", "_send", "closing", "request_id", "started", "status")
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._scope = scope
         self._send = send
         self.request_id = request_id
         self._id_field = (b"x-request-id", request_id.encode("ascii"))
@@ -235,14 +238,21 @@ class _Answer:
     async def refuse(self, refusal: EdgeRefusal) -> None:
         if self.started:
             raise refusal  # half an answer cannot be taken back; the server closes the connection
-        body = problem(refusal.code, refusal.message, self.request_id, details=_details(refusal))
-        await send_problem(self.send, refusal.status, body)
+        await self._tell(refusal.status, refusal.code, refusal.message, _details(refusal))
 
     async def fail(self) -> None:
         if self.started:
             raise AnswerCutShort
-        body = problem("internal_error", "Something went wrong on our side.", self.request_id)
-        await send_problem(self.send, 500, body)
+        await self._tell(500, "internal_error", "Something went wrong on our side.", [])
+
+    async def _tell(self, status: int, code: str, message: str, details: list[dict[str, str]]) -> None:
+        if refusal_page.wants_page(self._scope["headers"], self._scope["path"]):
+            body = refusal_page.refusal_page(status, message, self.request_id)
+            media_type, headers = b"text/html; charset=utf-8", refusal_page.HEADERS
+        else:
+            body = problem(code, message, self.request_id, details=details)
+            media_type, headers = b"application/json", ()
+        await send_problem(self.send, status, body, media_type=media_type, headers=headers)
 
 
 class AnswerCutShort(Exception):
