@@ -207,6 +207,22 @@ def test_banners_come_and_go_with_what_they_tell(seen: Watched, desk: Desk) -> N
     expect(page.locator(".banner")).to_have_count(0)
 
 
+def test_a_call_that_waits_for_its_disposition_is_told_of_on_every_page(
+    window: Callable[..., Watched], desk: Desk
+) -> None:
+    desk.disposition()
+    call = desk.call(agent_id="ada")
+    page = window(make_user(desk, agent_id="ada")).open_live("/overview")
+    banner = page.locator(".banner", has_text="A call of yours waits for its disposition.")
+    expect(banner).to_have_count(0)
+    desk.end(call["call_id"])
+    expect(banner).to_be_visible()
+    assert_accessible(page)
+    banner.get_by_role("link").click()
+    expect(page.locator("#wrap-up:modal")).to_be_visible()
+    expect(banner).to_have_count(0)
+
+
 def test_a_screen_empties_when_its_session_is_ended_elsewhere(seen: Watched, user: User) -> None:
     page = seen.open_live("/settings/users")
     Visitor.with_session(seen.base_url, user.session).post("/sign-out")
