@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -73,6 +74,25 @@ def test_the_audit_log_is_filtered_by_its_address(desk: Desk, admin: Visitor) ->
     assert b"outcome created" in shown("actor=kind:token&action=outcome.created")
     assert b"No change fits these filters." in shown("until=2020-01-01")
     assert b"smart list created" in shown("since=2020-01-01&thing=smart_list")
+
+
+def test_the_audit_log_names_what_was_changed(desk: Desk, admin: Visitor) -> None:
+    a_list = desk.smart_list("Warm")["smart_list_id"]
+    contact = desk.contact(name="Dana")
+    assert_done(desk.api.patch(f"/contacts/{contact['contact_id']}", json={"name": "Dana Whitfield"}))
+    grace = make_user(desk, "supervisor", name="Grace Hopper")
+    assert admin.post(f"/settings/users/{grace.user_id}/sign-out").status == 303
+    for thing_id, name in (
+        (a_list, "Warm"),
+        (contact["contact_id"], "Dana Whitfield"),
+        (grace.user_id, "Grace Hopper"),
+    ):
+        log = admin.get(f"/settings/audit?thing_id={thing_id}").body.decode()
+        named = re.findall('class="entry-name">([^<]*)<', log)
+        assert named, name
+        assert set(named) == {name}
+    assert_done(desk.api.delete(f"/contacts/{contact['contact_id']}"))
+    assert "Dana" not in admin.get(f"/settings/audit?thing_id={contact['contact_id']}").body.decode()
 
 
 def test_the_audit_log_goes_on_page_after_page(desk: Desk, admin: Visitor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -36,10 +37,11 @@ class Change:
 async def _show(tx: Tx, visit: Visit) -> Reply:
     rows, next_cursor = await audit.list_entries(tx, visit.workspace_id, visit.page(), _filters(visit))
     people = await users.list_users(tx, visit.workspace_id)
+    names = {each.user_id: each.name for each in people}
     actors = [("", "Everybody"), *((each.user_id, each.name) for each in people)]
     actors += [(f"kind:{kind}", label) for kind, label in _KINDS]
     values = {
-        "entries": [(row, changes_of(row)) for row in rows],
+        "entries": [(row, name_of(row, names), changes_of(row)) for row in rows],
         "next_cursor": next_cursor,
         "actors": actors,
         "things": [("", "Everything"), *((each, each.replace("_", " ").capitalize()) for each in THINGS)],
@@ -77,10 +79,35 @@ def _start_of(name: str, text: str, *, days: int = 0) -> int:
     return ms_from_datetime(datetime.combine(day, time(), UTC))
 
 
+# The field by which people know a thing.
+_NAMED_BY = {
+    "contact": ("name", "phone_number"),
+    "contact_import": ("file_name",),
+    "endpoint": ("webhook_url",),
+    "outcome": ("outcome_name",),
+    "smart_list": ("smart_list_name",),
+    "token": ("name",),
+    "user": ("name",),
+}
+
+
+def name_of(row: AuditRow, users: Mapping[str, str]) -> str:
+    """What people call the changed thing: as the entry has it, a user else as he is called now; or nothing."""
+    said = _fields(row.before) | _fields(row.after)
+    for field in _NAMED_BY.get(row.thing, ()):
+        if isinstance(name := said.get(field), str) and name:
+            return name
+    return users.get(row.thing_id or "", "")
+
+
+def _fields(text: str | None) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(text) if text else {}
+    return fields
+
+
 def changes_of(row: AuditRow) -> list[Change]:
     """The fields that differ, by name; all of them when the thing came or went."""
-    before = json.loads(row.before) if row.before else {}
-    after = json.loads(row.after) if row.after else {}
+    before, after = _fields(row.before), _fields(row.after)
     return [
         Change(name, _text(before.get(name, _ABSENT)), _text(after.get(name, _ABSENT)))
         for name in sorted(before.keys() | after.keys())
