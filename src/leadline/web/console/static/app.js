@@ -9,6 +9,10 @@ import { setUpTheme } from "./theme.js";
 import { setUpTimes } from "./times.js";
 import { setUpToasts } from "./toasts.js";
 
+// What is shown this once was made by a form: to fetch the page anew is to look at the place, not to make another.
+const once = document.querySelector("[data-once]");
+if (once) history.replaceState(history.state, "", once.dataset.once);
+
 setUpDialogs();
 setUpMenus();
 setUpTheme();
