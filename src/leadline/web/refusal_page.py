@@ -12,8 +12,9 @@ from html import escape
 
 _STYLE = (
     ":root{color-scheme:light dark;background:Canvas;color:CanvasText}"
-    "body{max-width:32rem;margin:12vh auto;padding:0 20px;font:16px/1.5 Inter,system-ui,sans-serif}"
-    "h1{font-size:22px;margin:0 0 8px}small{opacity:.8}"
+    "body{max-width:560px;margin:12vh auto;padding:0 14px;font:15px/1.5 Inter,system-ui,sans-serif}"
+    "main{padding:20px;border:1px solid GrayText;border-radius:14px}"
+    "h1{font-size:22px;line-height:1.25;margin:0 0 8px}p{margin:8px 0}small{font-size:13px}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 HEADERS: tuple[tuple[bytes, bytes], ...] = (
