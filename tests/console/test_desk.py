@@ -591,6 +591,17 @@ def test_no_outbound_call_begins_while_a_disposition_waits(adas: Watched, desk: 
     assert len(desk.api.pages("/calls", "calls")) == 1
 
 
+def test_a_desk_that_refused_something_still_sees_what_happens(adas: Watched, desk: Desk) -> None:
+    page = adas.open("/desk")
+    page.get_by_label("Number or name").fill("123")
+    page.get_by_role("button", name="Start test call").click()
+    expect(page.locator("#whom-about")).to_contain_text("neither a phone number nor")
+    page.wait_for_selector("html[data-live=on]", state="attached")
+    desk.call(agent_id="ada")
+    stage(page, "live")
+    expect(page.locator(".menu-status")).to_have_text("On call")
+
+
 def test_a_test_call_sent_twice_is_one_call(adas: Watched, desk: Desk) -> None:
     page = adas.open("/desk")
     form: dict[str, str | float | bool] = {

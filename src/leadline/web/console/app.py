@@ -45,7 +45,7 @@ from leadline.web.console.cookies import (
     set_cookie,
 )
 from leadline.web.console.forms import Form
-from leadline.web.console.navigation import current, entries_for
+from leadline.web.console.navigation import current, entries_for, page_path
 from leadline.web.console.rendering import Renderer
 from leadline.web.console.table import Data, Doors, Download, Gone, Page, Reply, Shown, Streamed, Visit
 from leadline.web.downloads import DownloadCutShort
@@ -390,6 +390,7 @@ class Console:
             "current": current(entries, visit.path),
             "around": around,
             "came_at_ms": request.came_at_ms,
+            "page_path": page_path(self._routes, request.scope["raw_path"].decode("latin-1")),
             "flash": None,
         }
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from leadline.domain.access import Permission
 from leadline.operations.sessions import SignedIn
+from leadline.web.console.table import Page
+from leadline.web.table import Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,10 @@ def current(entries: Sequence[Entry], path: str) -> str:
     """The path of the entry that a page belongs to; empty when it belongs to none."""
     fits = [each.path for each in entries if path == each.path or path.startswith(f"{each.path}/")]
     return max(fits, key=len, default="")
+
+
+def page_path(routes: Routes[Page], path: str) -> str:
+    """Where a page can be fetched that answered a form at this path: there, or at the nearest path above it."""
+    while path and "GET" not in (routes.find(path) or ({},))[0]:
+        path = path.rpartition("/")[0]
+    return path or "/"

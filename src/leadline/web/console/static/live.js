@@ -37,7 +37,8 @@ export async function refresh(part) {
   }
   part.dataset.loading = "true";
   try {
-    const answer = await fetch(part.dataset.url ?? location.href, { headers: { "Leadline-Fragment": part.dataset.fragment } });
+    const address = part.dataset.url ?? document.body.dataset.url ?? location.href;
+    const answer = await fetch(address, { headers: { "Leadline-Fragment": part.dataset.fragment } });
     if (answer.status === 401) location.reload();
     const html = isPage(answer) ? await answer.text() : null;
     // Who took something in hand while it was fetched keeps what he has before him.
