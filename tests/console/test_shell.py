@@ -238,7 +238,7 @@ def test_tabs_share_a_stream_also_without_shared_workers(window: Callable[..., W
     tabs = [seen.page, seen.page.context.new_page()]
     for tab in tabs:
         tab.goto(f"{seen.base_url}/settings/profile")
-    tabs[0].wait_for_selector("html[data-live=on]", state="attached")
+        tab.wait_for_selector("html[data-live=on]", state="attached")
     desk.call(agent_id="ada")
     for tab in tabs:
         expect(tab.locator(".menu-status")).to_have_text("On call")

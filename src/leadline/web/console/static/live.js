@@ -150,13 +150,20 @@ function receive(message) {
 // Without shared workers: the tab that holds the lock reads the stream and tells the others.
 async function shareByChannel() {
   const channel = new BroadcastChannel("leadline-live");
-  channel.onmessage = ({ data }) => receive(data);
+  // How the stream is, when it is this tab that reads it: who comes later asks.
+  let state = null;
+  channel.onmessage = ({ data }) => {
+    if (!data.asks) receive(data);
+    else if (state) channel.postMessage({ state });
+  };
+  channel.postMessage({ asks: true });
   // What another tab was told before this one listened.
   tell({ type: "leadline.returned", data: {} });
   if (!navigator.locks) return;
   const { follow } = await import("./stream.js");
   navigator.locks.request("leadline-live", () => new Promise(() => {
     follow((message) => {
+      state = message.state;
       channel.postMessage(message);
       receive(message);
     }, since());
