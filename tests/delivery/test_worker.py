@@ -26,6 +26,7 @@ from leadline.domain.calls import CallState
 from leadline.domain.errors import Unavailable
 from leadline.domain.outcomes import OutcomeDefinition, OutcomeType, Stay
 from leadline.domain.paging import page_request
+from leadline.domain.signing import new_secret
 from leadline.ids import new_id
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
@@ -47,6 +48,9 @@ from store.databases import make_database as database_at
 SETTINGS = WorkerSettings(waits_seconds=(0.05, 0.05, 0.05), timeout_seconds=15.0)
 PATIENCE_SECONDS = 30.0
 EMPTY = Statement("UPDATE deliveries SET payload = NULL WHERE workspace_id = :workspace_id", register=False)
+SEAL = Statement(
+    "UPDATE webhook_secrets SET secret = :secret WHERE workspace_id = :workspace_id", register=False
+)
 GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -161,6 +165,13 @@ class Site:
         await self.database.write(
             lambda tx: change_endpoint(tx, self.workspace_id, endpoint_id, changes, timeout_seconds=15)
         )
+
+    async def seal(self, secret: str = "sealed:v1:" + "A" * 64) -> None:
+        """The workspace's secret is another; by itself one sealed with a key that nobody here has."""
+        await self.run(SEAL, secret=secret)
+
+    async def run(self, statement: Statement, **values: Any) -> None:
+        await self.database.write(lambda tx: tx.run(statement, workspace_id=self.workspace_id, **values))
 
     async def deliveries(self) -> list[DeliverySummary]:
         answer = await self.database.read(
@@ -767,6 +778,74 @@ async def test_a_claim_that_fails_leaves_none_beside_it_to_itself(
     go_on.set()
     await stopping
     assert ended.is_set()
+
+
+async def test_workspaces_that_cannot_be_claimed_for_hold_up_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when their secrets are sealed with a key that this process does not have."""
+    monkeypatch.setattr(worker_module, "FAILED_SECONDS_MAX", 0.2)
+    rows = [await site.database.write(lambda tx: create_workspace(tx, "Another")) for _ in range(4)]
+    sealed = [site, *(replace(site, workspace_id=row.workspace_id, outcomes={}) for row in rows)]
+    well = sealed.pop()
+    for each in (*sealed, well):
+        await each.fill(1)
+    for each in sealed:
+        await each.seal()
+    worker = await site.work()
+    await well.until_succeeded(1)
+    assert any(each.workspace_id in str(worker.trouble) for each in sealed)
+    assert len(site.hall.requests) == 1
+    for each in sealed:
+        await each.seal(new_secret(b"s" * 32))
+        await each.until_succeeded(1)
+
+    async def is_well() -> bool:
+        return worker.trouble is None
+
+    await until(is_well)
+    for row in rows:
+        await site.database.write(partial(_delete, row.workspace_id))
+
+
+async def _delete(workspace_id: str, tx: Tx) -> None:
+    await delete_workspace(tx, workspace_id)
+
+
+async def test_what_was_answered_is_recorded_though_nothing_can_be_claimed_along_with_it(site: Site) -> None:
+    await site.fill(12)
+    gate = site.hall.shut_gate()
+    await site.work()
+    await until_present(site.hall, 10)
+    await site.seal()
+    gate.set()
+    await site.until_succeeded(10)
+    await site.seal(new_secret(b"s" * 32))
+    await site.until_succeeded(12)
+    assert len(site.hall.ids()) == len(set(site.hall.ids())) == 12
+
+
+async def test_a_task_whose_wait_was_called_off_goes_on_and_says_so(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, called_off = site.database.read, True
+
+    async def read_or_call_off(work: Any, **how: bool) -> Any:
+        if called_off and work is worker_module.workspaces_due:
+            raise asyncio.CancelledError
+        return await read(work, **how)
+
+    async def says_so() -> bool:
+        return worker.trouble is not None
+
+    await site.fill(1)
+    monkeypatch.setattr(site.database, "read", read_or_call_off)
+    worker = await site.work()
+    await until(says_so)
+    called_off = False
+    await site.until_succeeded(1)
+    await until_polled(worker)
+    assert worker.trouble is None
 
 
 async def test_every_secret_signs_while_it_is_rotated(site: Site) -> None:
