@@ -51,6 +51,10 @@ EMPTY = Statement("UPDATE deliveries SET payload = NULL WHERE workspace_id = :wo
 SEAL = Statement(
     "UPDATE webhook_secrets SET secret = :secret WHERE workspace_id = :workspace_id", register=False
 )
+END_LEASES_OF = Statement(
+    "UPDATE deliveries SET due_at = 1 WHERE workspace_id = :workspace_id AND lease_id IS NOT NULL",
+    register=False,
+)
 GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -887,6 +891,75 @@ async def test_two_workers_never_send_the_same_delivery(postgres_site: tuple[Sit
     everything = [*site.hall.ids(), *site.hall.ids(b"/other")]
     assert len(everything) == len(set(everything)) == 150
     assert {each.attempt_count for each in await site.deliveries()} == {1}
+
+
+async def test_after_an_outage_longer_than_a_lease_who_was_sending_records_before_others_take_over(
+    postgres_site: tuple[Site, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, other = postgres_site
+    away = {site.database, other}
+
+    def cut_off(database: Database) -> None:
+        read, write = database.read, database.write
+
+        async def reading(work: Any, **how: Any) -> Any:
+            if database in away and work is worker_module.workspaces_due:
+                raise Unavailable
+            return await read(work, **how)
+
+        async def writing(work: Any, **how: Any) -> Any:
+            if database in away and isinstance(work, partial) and work.func is worker_module._record:
+                raise Unavailable
+            return await write(work, **how)
+
+        monkeypatch.setattr(database, "read", reading)
+        monkeypatch.setattr(database, "write", writing)
+
+    await site.fill(3)
+    gate = site.hall.shut_gate()
+    first = await site.work()
+    await until_present(site.hall, 3)
+    cut_off(site.database)
+    cut_off(other)
+    observer = Takeovers()
+    second = await site.work(other, observer)
+
+    async def both_in_trouble() -> bool:
+        return first.trouble is not None and second.trouble is not None
+
+    gate.set()
+    await until(both_in_trouble)
+    await site.run(END_LEASES_OF)
+    away.remove(other)
+    await until_polled(second, 3)
+    away.clear()
+    await site.until_succeeded(3)
+    assert len(site.hall.ids()) == 3
+    assert observer.count == 0
+
+
+async def test_a_worker_begins_small_again_after_an_outage(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, away = site.database.read, False
+
+    async def read_or_refuse(work: Any, **how: bool) -> Any:
+        if away:
+            raise Unavailable
+        return await read(work, **how)
+
+    async def in_trouble() -> bool:
+        return worker.trouble is not None
+
+    await site.fill(40)
+    worker = await site.work()
+    await site.until_succeeded(40)
+    assert worker._in_flight_max == IN_FLIGHT_FIRST + 40
+    monkeypatch.setattr(site.database, "read", read_or_refuse)
+    away = True
+    await until(in_trouble)
+    away = False
+    assert worker._in_flight_max == IN_FLIGHT_FIRST
 
 
 @pytest.fixture(scope="module")

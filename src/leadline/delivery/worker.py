@@ -52,6 +52,9 @@ STOP_RELEASING_SECONDS = 5.0
 PASSED_OVER_SECONDS = 0.02
 # A workspace for which nothing can be claimed, whatever it is about it, is left alone: 1, 2, 4, … up to 60 s.
 FAILED_SECONDS_FIRST, FAILED_SECONDS_MAX = 1.0, 60.0
+# When the database comes back, those who were sending meanwhile may first write down what came of it: for so long
+# nobody's lease is taken over, though it has run out. Contract § 8 leaves 5 s beyond the lease.
+NOBODY_TAKEN_OVER_SECONDS = 4.0
 # Where everything is paused, or has no room, each commit would have us look in vain. After a few such looks in a row
 # the next wait for each other: 4, 8, then 16 ms.
 VAIN_LOOKS_FREE = 3
@@ -153,6 +156,7 @@ class Worker:
         self._next_look = 0.0
         self._alarms: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, _Failure] = {}
+        self._takes_over_at = 0.0
         self._in_flight_max = IN_FLIGHT_FIRST
         # By delivery and lease: one that was canceled and retried by hand may be on its way twice in one process.
         self._flights: dict[tuple[str, str], _Flight] = {}
@@ -240,6 +244,7 @@ class Worker:
                 self._troubles.pop(name, None)
             except LeadlineError as away:
                 self._troubles[name] = away.message
+                self._begin_anew()
                 await asyncio.sleep(POLL_SECONDS)
             except (Exception, asyncio.CancelledError) as broken:
                 if _is_being_cancelled():
@@ -248,6 +253,11 @@ class Worker:
                 self._troubles[name] = f"the delivery task failed: {describe(broken)}"
                 log.exception("the delivery task failed and goes on")
                 await asyncio.sleep(POLL_SECONDS)
+
+    def _begin_anew(self) -> None:
+        """After an outage, as after a start: with few at once, and leaving to others what they have under way."""
+        self._in_flight_max = IN_FLIGHT_FIRST
+        self._takes_over_at = asyncio.get_running_loop().time() + NOBODY_TAKEN_OVER_SECONDS
 
     # Claiming
 
@@ -374,6 +384,7 @@ class Worker:
             limit=limit,
             # A copy, as the claim may be carried out in another thread. Those of other workspaces do no harm.
             held=frozenset(self._flights) if self._of_workspace[workspace_id] else frozenset(),
+            takes_over=asyncio.get_running_loop().time() >= self._takes_over_at,
         )
 
     async def _set_going(self, workspace_id: str, lease_id: str, claim: Claim, held_since: float) -> None:
