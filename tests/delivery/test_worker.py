@@ -11,6 +11,7 @@ import hmac
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -477,6 +478,28 @@ async def test_410_disables_the_endpoint_and_all_of_it_waits_until_it_is_active_
     await site.change(state="active")
     await site.until_succeeded(3)
     assert sorted(each.attempt_count for each in await site.deliveries()) == [1, 1, 2]
+
+
+async def test_retry_after_is_a_floor_also_behind_more_headers_than_are_kept(site: Site) -> None:
+    cookie = b"Set-Cookie: " + b"v" * 8_168
+    site.hall.answers = [
+        b"HTTP/1.1 503 Busy\r\n%b\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n" % cookie
+    ]
+    await site.fill(1)
+    await site.work()
+
+    async def tried() -> bool:
+        return (await site.deliveries())[0].attempt_count == 1 and (await site.deliveries())[
+            0
+        ].last_status == 503
+
+    await until(tried)
+    (delivery,) = await site.deliveries()
+    answer = await site.database.read(lambda tx: get_delivery(tx, site.workspace_id, delivery.delivery_id))
+    (attempt,) = answer.delivery.attempts
+    assert attempt.next_attempt_at is not None
+    waits = datetime.fromisoformat(attempt.next_attempt_at) - datetime.fromisoformat(attempt.started_at)
+    assert waits >= timedelta(hours=1)
 
 
 async def test_a_wake_up_that_is_lost_costs_a_poll_and_no_delivery(site: Site) -> None:
