@@ -295,15 +295,17 @@ class Runtime:
     def _make_sender(self) -> Sender:
         from leadline.delivery.sender import Sender
 
-        user_agent = f"Leadline/{__version__}"
+        sending: dict[str, Any] = {
+            "policy": self.policy,
+            "user_agent": f"Leadline/{__version__}",
+            "require_https": self.settings.webhook_require_https,
+        }
         if self._tracing is None:
-            return Sender(policy=self.policy, user_agent=user_agent)
+            return Sender(**sending)
         from leadline.delivery.tracing import TracedSender
 
         propagating = self.settings.webhook_traceparent
-        return TracedSender(
-            self._tracing.tracer, propagating=propagating, policy=self.policy, user_agent=user_agent
-        )
+        return TracedSender(self._tracing.tracer, propagating=propagating, **sending)
 
     async def _start_web(self) -> None:
         from leadline.web.api import OPERATIONS

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -139,6 +141,38 @@ def test_https_can_be_required_of_webhooks(
         api.post("/outcomes", json=body | {"webhook_url": "http://example.com/"}), 400, "invalid_outcome"
     )
     assert_done(api.post("/outcomes", json=body | {"webhook_url": "https://example.com/"}), 201)
+
+
+def test_plain_http_that_was_saved_before_is_not_called_where_https_is_required(
+    make_server: Callable[..., Server], make_database: Callable[[str], str], receiver: Receiver
+) -> None:
+    server = make_server(make_database("sqlite"))
+    desk = Desk.open(server)
+    outcome_id = desk.action(receiver.url)["outcome_id"]
+    assert server.stop() == 0
+    server.settings["LEADLINE_WEBHOOK_REQUIRE_HTTPS"] = "true"
+    desk = desk.on(server.start())
+    delivery_id = desk.applied(desk.call()["call_id"], outcome_id)["delivery_id"]
+    delivery = desk.delivery_in(delivery_id, "exhausted")
+    assert {attempt["error"] for attempt in delivery["attempts"]} == {"blocked"}
+    assert receiver.hits == []
+
+
+def test_a_secret_that_was_shown_under_a_key_is_replayed_and_nowhere_in_the_database(
+    make_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    path = tmp_path / "sealed.db"
+    key = base64.b64encode(b"k" * 32).decode()
+    server = make_server(f"sqlite:///{path}", LEADLINE_SECRET_KEY=key)
+    api = Desk.open(server).api
+    first = api.post("/webhook-secret/rotate", json={}, key="rotate-once")
+    again = api.post("/webhook-secret/rotate", json={}, key="rotate-once")
+    assert (again.status, again.body) == (first.status, first.body)
+    assert again.header("Idempotent-Replayed") == "true"
+    secret = assert_done(first)["secret"]
+    assert server.stop() == 0
+    for file in tmp_path.iterdir():
+        assert secret.encode() not in file.read_bytes()
 
 
 def test_a_range_that_is_not_open_is_blocked_at_the_attempt_too(

@@ -318,6 +318,32 @@ async def test_many_headers_are_kept_within_bounds() -> None:
     assert 80 <= len(result.response_headers) <= 100
 
 
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("before", [8_000, 8_175, 8_185, 40_000])
+async def test_retry_after_is_read_whole_though_it_is_cut_from_the_headers_that_are_kept(
+    status: int, before: int
+) -> None:
+    cookie = b"Set-Cookie: " + b"v" * (before - len(b"Set-Cookie"))
+    head = b"HTTP/1.1 %d No\r\n%b\r\nretry-AFTER: 86399\r\nContent-Length: 0\r\n\r\n" % (status, cookie)
+    result = await outcome_of(answering(head))
+    assert (result.status, result.retry_after) == (status, "86399")
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 410, 500])
+async def test_other_answers_say_nothing_of_when_to_come_again(status: int) -> None:
+    head = b"HTTP/1.1 %d No\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n" % status
+    assert (await outcome_of(answering(head))).retry_after is None
+
+
+async def test_plain_http_is_not_called_where_https_is_required() -> None:
+    """Its URL may have been saved before that was asked for."""
+    async with receiving(answering(OK)) as receiver, sending(require_https=True) as sender:
+        result = await post(sender, f"http://127.0.0.1:{receiver.port}/hook")
+    assert (result.error, result.error_detail) == (AttemptError.BLOCKED, "https_required")
+    assert (result.status, result.remote_address) == (None, None)
+    assert receiver.connections == 0
+
+
 @pytest.mark.parametrize(
     "script",
     [

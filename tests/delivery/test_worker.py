@@ -11,6 +11,7 @@ import hmac
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from leadline.domain.calls import CallState
 from leadline.domain.errors import Unavailable
 from leadline.domain.outcomes import OutcomeDefinition, OutcomeType, Stay
 from leadline.domain.paging import page_request
+from leadline.domain.signing import new_secret
 from leadline.ids import new_id
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
@@ -47,6 +49,13 @@ from store.databases import make_database as database_at
 SETTINGS = WorkerSettings(waits_seconds=(0.05, 0.05, 0.05), timeout_seconds=15.0)
 PATIENCE_SECONDS = 30.0
 EMPTY = Statement("UPDATE deliveries SET payload = NULL WHERE workspace_id = :workspace_id", register=False)
+SEAL = Statement(
+    "UPDATE webhook_secrets SET secret = :secret WHERE workspace_id = :workspace_id", register=False
+)
+END_LEASES_OF = Statement(
+    "UPDATE deliveries SET due_at = 1 WHERE workspace_id = :workspace_id AND lease_id IS NOT NULL",
+    register=False,
+)
 GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -161,6 +170,13 @@ class Site:
         await self.database.write(
             lambda tx: change_endpoint(tx, self.workspace_id, endpoint_id, changes, timeout_seconds=15)
         )
+
+    async def seal(self, secret: str = "sealed:v1:" + "A" * 64) -> None:
+        """The workspace's secret is another; by itself one sealed with a key that nobody here has."""
+        await self.run(SEAL, secret=secret)
+
+    async def run(self, statement: Statement, **values: Any) -> None:
+        await self.database.write(lambda tx: tx.run(statement, workspace_id=self.workspace_id, **values))
 
     async def deliveries(self) -> list[DeliverySummary]:
         answer = await self.database.read(
@@ -462,6 +478,28 @@ async def test_410_disables_the_endpoint_and_all_of_it_waits_until_it_is_active_
     await site.change(state="active")
     await site.until_succeeded(3)
     assert sorted(each.attempt_count for each in await site.deliveries()) == [1, 1, 2]
+
+
+async def test_retry_after_is_a_floor_also_behind_more_headers_than_are_kept(site: Site) -> None:
+    cookie = b"Set-Cookie: " + b"v" * 8_168
+    site.hall.answers = [
+        b"HTTP/1.1 503 Busy\r\n%b\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n" % cookie
+    ]
+    await site.fill(1)
+    await site.work()
+
+    async def tried() -> bool:
+        return (await site.deliveries())[0].attempt_count == 1 and (await site.deliveries())[
+            0
+        ].last_status == 503
+
+    await until(tried)
+    (delivery,) = await site.deliveries()
+    answer = await site.database.read(lambda tx: get_delivery(tx, site.workspace_id, delivery.delivery_id))
+    (attempt,) = answer.delivery.attempts
+    assert attempt.next_attempt_at is not None
+    waits = datetime.fromisoformat(attempt.next_attempt_at) - datetime.fromisoformat(attempt.started_at)
+    assert waits >= timedelta(hours=1)
 
 
 async def test_a_wake_up_that_is_lost_costs_a_poll_and_no_delivery(site: Site) -> None:
@@ -769,6 +807,74 @@ async def test_a_claim_that_fails_leaves_none_beside_it_to_itself(
     assert ended.is_set()
 
 
+async def test_workspaces_that_cannot_be_claimed_for_hold_up_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when their secrets are sealed with a key that this process does not have."""
+    monkeypatch.setattr(worker_module, "FAILED_SECONDS_MAX", 0.2)
+    rows = [await site.database.write(lambda tx: create_workspace(tx, "Another")) for _ in range(4)]
+    sealed = [site, *(replace(site, workspace_id=row.workspace_id, outcomes={}) for row in rows)]
+    well = sealed.pop()
+    for each in (*sealed, well):
+        await each.fill(1)
+    for each in sealed:
+        await each.seal()
+    worker = await site.work()
+    await well.until_succeeded(1)
+    assert any(each.workspace_id in str(worker.trouble) for each in sealed)
+    assert len(site.hall.requests) == 1
+    for each in sealed:
+        await each.seal(new_secret(b"s" * 32))
+        await each.until_succeeded(1)
+
+    async def is_well() -> bool:
+        return worker.trouble is None
+
+    await until(is_well)
+    for row in rows:
+        await site.database.write(partial(_delete, row.workspace_id))
+
+
+async def _delete(workspace_id: str, tx: Tx) -> None:
+    await delete_workspace(tx, workspace_id)
+
+
+async def test_what_was_answered_is_recorded_though_nothing_can_be_claimed_along_with_it(site: Site) -> None:
+    await site.fill(12)
+    gate = site.hall.shut_gate()
+    await site.work()
+    await until_present(site.hall, 10)
+    await site.seal()
+    gate.set()
+    await site.until_succeeded(10)
+    await site.seal(new_secret(b"s" * 32))
+    await site.until_succeeded(12)
+    assert len(site.hall.ids()) == len(set(site.hall.ids())) == 12
+
+
+async def test_a_task_whose_wait_was_called_off_goes_on_and_says_so(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, called_off = site.database.read, True
+
+    async def read_or_call_off(work: Any, **how: bool) -> Any:
+        if called_off and work is worker_module.workspaces_due:
+            raise asyncio.CancelledError
+        return await read(work, **how)
+
+    async def says_so() -> bool:
+        return worker.trouble is not None
+
+    await site.fill(1)
+    monkeypatch.setattr(site.database, "read", read_or_call_off)
+    worker = await site.work()
+    await until(says_so)
+    called_off = False
+    await site.until_succeeded(1)
+    await until_polled(worker)
+    assert worker.trouble is None
+
+
 async def test_every_secret_signs_while_it_is_rotated(site: Site) -> None:
     secrets = [
         (await site.database.write(lambda tx: rotate_secret(tx, site.workspace_id, 3600))).secret
@@ -808,6 +914,75 @@ async def test_two_workers_never_send_the_same_delivery(postgres_site: tuple[Sit
     everything = [*site.hall.ids(), *site.hall.ids(b"/other")]
     assert len(everything) == len(set(everything)) == 150
     assert {each.attempt_count for each in await site.deliveries()} == {1}
+
+
+async def test_after_an_outage_longer_than_a_lease_who_was_sending_records_before_others_take_over(
+    postgres_site: tuple[Site, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, other = postgres_site
+    away = {site.database, other}
+
+    def cut_off(database: Database) -> None:
+        read, write = database.read, database.write
+
+        async def reading(work: Any, **how: Any) -> Any:
+            if database in away and work is worker_module.workspaces_due:
+                raise Unavailable
+            return await read(work, **how)
+
+        async def writing(work: Any, **how: Any) -> Any:
+            if database in away and isinstance(work, partial) and work.func is worker_module._record:
+                raise Unavailable
+            return await write(work, **how)
+
+        monkeypatch.setattr(database, "read", reading)
+        monkeypatch.setattr(database, "write", writing)
+
+    await site.fill(3)
+    gate = site.hall.shut_gate()
+    first = await site.work()
+    await until_present(site.hall, 3)
+    cut_off(site.database)
+    cut_off(other)
+    observer = Takeovers()
+    second = await site.work(other, observer)
+
+    async def both_in_trouble() -> bool:
+        return first.trouble is not None and second.trouble is not None
+
+    gate.set()
+    await until(both_in_trouble)
+    await site.run(END_LEASES_OF)
+    away.remove(other)
+    await until_polled(second, 3)
+    away.clear()
+    await site.until_succeeded(3)
+    assert len(site.hall.ids()) == 3
+    assert observer.count == 0
+
+
+async def test_a_worker_begins_small_again_after_an_outage(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, away = site.database.read, False
+
+    async def read_or_refuse(work: Any, **how: bool) -> Any:
+        if away:
+            raise Unavailable
+        return await read(work, **how)
+
+    async def in_trouble() -> bool:
+        return worker.trouble is not None
+
+    await site.fill(40)
+    worker = await site.work()
+    await site.until_succeeded(40)
+    assert worker._in_flight_max == IN_FLIGHT_FIRST + 40
+    monkeypatch.setattr(site.database, "read", read_or_refuse)
+    away = True
+    await until(in_trouble)
+    away = False
+    assert worker._in_flight_max == IN_FLIGHT_FIRST
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from leadline.store.deliveries import ClaimedRow
 log = logging.getLogger("leadline.attempts")
 
 _encode = msgspec.json.Encoder().encode
-_RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
 
 
 class Leased(msgspec.Struct, frozen=True, gc=False):
@@ -76,12 +75,9 @@ def _attempted(leased: Leased, started_at: int, result: AttemptResult) -> Attemp
 
 
 def _retry_after(result: AttemptResult, now_ms: int) -> float | None:
-    if result.error is not AttemptError.HTTP_STATUS or result.status not in _RETRY_AFTER_STATUSES:
+    if result.error is not AttemptError.HTTP_STATUS or result.retry_after is None:
         return None
-    for name, value in result.response_headers:
-        if name.lower() == "retry-after":
-            return parse_retry_after(value, now_seconds=now_ms / 1000)
-    return None
+    return parse_retry_after(result.retry_after, now_seconds=now_ms / 1000)
 
 
 def _log_attempt(attempted: Attempted, result: AttemptResult) -> None:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
     from leadline.domain.addresses import AddressPolicy
 
+# Whose `Retry-After` counts (contract § 8).
+RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
 RESPONSE_HEADERS_MAX = 100
 RESPONSE_HEADERS_BYTES_MAX = 8 * 1024
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -91,6 +93,8 @@ class AttemptResult(msgspec.Struct, frozen=True):
     """At most 100, and 8 KiB together."""
     response_body: str
     """The first 16 KiB, not inflated, read as UTF-8 with U+FFFD for what is none."""
+    retry_after: str | None
+    """The whole `Retry-After`, also when it is not among the headers that are kept."""
     duration_ms: int
     timings: Timings
 
@@ -119,6 +123,7 @@ class _Exchange:
             remote_address=self.phases.remote_address,
             response_headers=_readable_headers(answer.raw_headers),
             response_body=_readable_body(answer.body, complete=answer.is_complete),
+            retry_after=_retry_after(answer),
             duration_ms=_milliseconds(monotonic_seconds() - self.started_at),
             timings=self._timings(),
         )
@@ -142,11 +147,13 @@ class Sender:
         *,
         policy: AddressPolicy,
         user_agent: str,
+        require_https: bool = False,
         resolve: Resolve | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """`resolve` and `ssl_context` default to the system's resolver and its trusted certificates."""
         self._policy = policy
+        self._require_https = require_https
         self._resolve = resolve
         self._ssl_context = ssl_context
         # Compressed answers are not inflated, so they are not asked for.
@@ -205,6 +212,9 @@ class Sender:
         guard, connections = self._guard, self._connections
         assert guard is not None and connections is not None, "start() comes first"  # noqa: PT018
         target, request_line = _request_line(url)
+        if self._require_https and target.scheme != "https":
+            # It was saved before that was asked for.
+            raise Blocked("https_required")
         request = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
             request_line, self._base_head, _head_lines(headers), len(body), body,
         )  # fmt: skip
@@ -272,6 +282,13 @@ def _classify(failure: Exception, timeout_seconds: float) -> tuple[AttemptError,
         return AttemptError.PROTOCOL, "a header cannot be sent"
     _log.error("an attempt failed in an unforeseen way", exc_info=failure)
     return AttemptError.PROTOCOL, "the attempt failed inside Leadline"
+
+
+def _retry_after(answer: Answer) -> str | None:
+    if answer.status not in RETRY_AFTER_STATUSES:
+        return None
+    found = [value for name, value in answer.raw_headers if name.lower() == b"retry-after"]
+    return _readable(found[0]) if found else None
 
 
 def _readable_headers(raw_headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

@@ -50,6 +50,11 @@ STOP_RECORDING_SECONDS = 5.0
 STOP_RELEASING_SECONDS = 5.0
 # How long until an endpoint is looked at again that another worker was claiming for.
 PASSED_OVER_SECONDS = 0.02
+# A workspace for which nothing can be claimed, whatever it is about it, is left alone: 1, 2, 4, … up to 60 s.
+FAILED_SECONDS_FIRST, FAILED_SECONDS_MAX = 1.0, 60.0
+# When the database comes back, those who were sending meanwhile may first write down what came of it: for so long
+# nobody's lease is taken over, though it has run out. Contract § 8 leaves 5 s beyond the lease.
+NOBODY_TAKEN_OVER_SECONDS = 4.0
 # Where everything is paused, or has no room, each commit would have us look in vain. After a few such looks in a row
 # the next wait for each other: 4, 8, then 16 ms.
 VAIN_LOOKS_FREE = 3
@@ -106,6 +111,14 @@ class _Unrecorded:
     attempts: deque[Attempted] = field(default_factory=deque)
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """How often in a row a workspace could not be claimed for, and until when it is left alone (the loop's clock)."""
+
+    count: int
+    until: float
+
+
 @dataclass(slots=True)
 class _Flight:
     """A delivery from its claim until what came of it is on record. Its task ends when it has been answered."""
@@ -142,6 +155,8 @@ class Worker:
         self._vain_looks: Counter[str] = Counter()
         self._next_look = 0.0
         self._alarms: dict[str, asyncio.TimerHandle] = {}
+        self._failures: dict[str, _Failure] = {}
+        self._takes_over_at = 0.0
         self._in_flight_max = IN_FLIGHT_FIRST
         # By delivery and lease: one that was canceled and retried by hand may be on its way twice in one process.
         self._flights: dict[tuple[str, str], _Flight] = {}
@@ -229,11 +244,20 @@ class Worker:
                 self._troubles.pop(name, None)
             except LeadlineError as away:
                 self._troubles[name] = away.message
+                self._begin_anew()
                 await asyncio.sleep(POLL_SECONDS)
-            except Exception as broken:
+            except (Exception, asyncio.CancelledError) as broken:
+                if _is_being_cancelled():
+                    raise
+                # Also what it waited for being called off by somebody else, which would end this task without a word.
                 self._troubles[name] = f"the delivery task failed: {describe(broken)}"
                 log.exception("the delivery task failed and goes on")
                 await asyncio.sleep(POLL_SECONDS)
+
+    def _begin_anew(self) -> None:
+        """After an outage, as after a start: with few at once, and leaving to others what they have under way."""
+        self._in_flight_max = IN_FLIGHT_FIRST
+        self._takes_over_at = asyncio.get_running_loop().time() + NOBODY_TAKEN_OVER_SECONDS
 
     # Claiming
 
@@ -245,7 +269,12 @@ class Worker:
             turn = [waiting.popleft() for _ in range(min(len(waiting), CLAIMS_AT_ONCE))]
             room = max(0, self._in_flight_max - len(self._flights))
             share = -(-room // len(turn))
-            await _all([self._claim_in(workspace_id, share) for workspace_id in turn])
+            try:
+                await _all([self._claim_for(workspace_id, share) for workspace_id in turn])
+            except BaseException:
+                # Who was not reached comes first the next time, for it may go the same way again.
+                self._hinted = dict.fromkeys([*waiting, *self._hinted])
+                raise
         if self._stopping:
             return
         with contextlib.suppress(TimeoutError):
@@ -265,6 +294,34 @@ class Worker:
 
     def _sleep_seconds(self) -> float:
         return max(0.002, self._next_look - asyncio.get_running_loop().time())
+
+    async def _claim_for(self, workspace_id: str, share: int) -> None:
+        """One that cannot be claimed for holds up no other. A database that is away is everybody's trouble."""
+        failure = self._failures.get(workspace_id)
+        if failure is not None and asyncio.get_running_loop().time() < failure.until:
+            return
+        try:
+            await self._claim_in(workspace_id, share)
+        except LeadlineError:
+            raise
+        except Exception as broken:
+            log.exception("nothing can be claimed in workspace %s", workspace_id)
+            self._leave_alone(workspace_id, broken)
+        else:
+            if failure is not None:
+                del self._failures[workspace_id]
+                self._troubles.pop(workspace_id, None)
+
+    def _leave_alone(self, workspace_id: str, broken: Exception) -> None:
+        """For a while, and look again then: also at one that has nothing due any more, which ends its trouble."""
+        known = self._failures.get(workspace_id)
+        count = 1 if known is None else known.count + 1
+        wait_seconds = min(FAILED_SECONDS_MAX, FAILED_SECONDS_FIRST * 2 ** min(count - 1, 16))
+        self._failures[workspace_id] = _Failure(count, asyncio.get_running_loop().time() + wait_seconds)
+        self._troubles[workspace_id] = (
+            f"nothing can be claimed in workspace {workspace_id}: {describe(broken)}"
+        )
+        self._set_alarm(workspace_id, wait_seconds)
 
     async def _claim_in(self, workspace_id: str, share: int) -> None:
         free = min(share, self._places(workspace_id))
@@ -327,6 +384,7 @@ class Worker:
             limit=limit,
             # A copy, as the claim may be carried out in another thread. Those of other workspaces do no harm.
             held=frozenset(self._flights) if self._of_workspace[workspace_id] else frozenset(),
+            takes_over=asyncio.get_running_loop().time() >= self._takes_over_at,
         )
 
     async def _set_going(self, workspace_id: str, lease_id: str, claim: Claim, held_since: float) -> None:
@@ -488,6 +546,9 @@ class Worker:
         except BaseException as failure:
             if request is not None:
                 self._without_room[workspace_id] = None  # who waits has been forgotten
+                if isinstance(failure, Exception) and not isinstance(failure, LeadlineError):
+                    # Perhaps it is only the claim that fails: the next time they are recorded without one.
+                    self._leave_alone(workspace_id, failure)
             now = asyncio.get_running_loop().time()
             waiting = self._unrecorded.setdefault(workspace_id, _Unrecorded(now))
             waiting.attempts.extendleft(reversed(batch))
@@ -511,7 +572,7 @@ class Worker:
         """
         places = self._places(workspace_id, len(attempts))
         is_full = len(self._flights) >= self._in_flight_max
-        if places <= 0 or is_full or self._stopping:
+        if places <= 0 or is_full or self._stopping or workspace_id in self._failures:
             return None
         if not self._is_waiting(workspace_id, [each.endpoint_id for each in attempts]):
             return None
@@ -571,6 +632,12 @@ async def _all(works: Sequence[Awaitable[None]]) -> None:
     for failure in await asyncio.gather(*works, return_exceptions=True):
         if failure is not None:
             raise failure
+
+
+def _is_being_cancelled() -> bool:
+    """Whether this very task is to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:

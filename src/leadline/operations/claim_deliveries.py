@@ -40,7 +40,8 @@ class ClaimRequest:
     """How much to claim, and how: one lease for all of it. `attempts_max` is the length of the schedule.
 
     `held` are the deliveries that the worker itself has under way, each with its lease: they are not claimed again,
-    though an outage or a step of the clock ended their leases.
+    though an outage or a step of the clock ended their leases. Without `takes_over`, what others have under way is left
+    to them, though their leases have run out.
     """
 
     lease_id: str
@@ -48,6 +49,7 @@ class ClaimRequest:
     attempts_max: int
     limit: int
     held: AbstractSet[tuple[str, str]] = frozenset()
+    takes_over: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ async def claim_deliveries(
     found = await store.due_deliveries(tx, workspace_id, wanted, now)
     # Ours once more: what was being recorded when they were renewed, and then could not be, is among them.
     due = [row for row in found if (row.delivery_id, row.lease_id) not in request.held]
+    if not request.takes_over:
+        due = [row for row in due if row.lease_id is None]
     await _take_tokens(tx, workspace_id, rows, due)
     fresh = await _without_spent(tx, workspace_id, due, request)
     await store.lease_deliveries(

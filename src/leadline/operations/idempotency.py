@@ -16,12 +16,13 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class Keyed(msgspec.Struct, frozen=True):
-    """A key and what it is bound to. `kept_ms` is how long an answer is replayed."""
+    """A key and what it is bound to. `kept_ms` is how long an answer is replayed; `seals`: there is a secret in it."""
 
     workspace_id: str
     key: str
     fingerprint: str
     kept_ms: int
+    seals: bool = False
 
 
 class EncodedAnswer(msgspec.Struct, frozen=True):
@@ -56,7 +57,7 @@ async def perform_together(
     done = dict(zip(todo, await effect(tx, todo) if todo else (), strict=True))
     await _fill(tx, [(wanted[at], answer) for at, answer in done.items()])
     return [
-        done[at] if keyed is None or keyed.key not in stored else _replay(stored[keyed.key], keyed)
+        done[at] if keyed is None or keyed.key not in stored else _replay(tx, stored[keyed.key], keyed)
         for at, keyed in enumerate(wanted)
     ]
 
@@ -78,7 +79,7 @@ async def perform_once(
 async def replay_of(tx: Tx, keyed: Keyed) -> EncodedAnswer | None:
     """What is stored under a key, without claiming it. Raises IdempotencyKeyReused."""
     stored = await store.stored_answers(tx, keyed.workspace_id, [keyed.key])
-    return _or_raise(_replay(stored[keyed.key], keyed)) if stored else None
+    return _or_raise(_replay(tx, stored[keyed.key], keyed)) if stored else None
 
 
 async def _claim(tx: Tx, keys: Sequence[Keyed]) -> dict[str, StoredAnswer]:
@@ -114,7 +115,7 @@ async def _fill(tx: Tx, done: Iterable[tuple[Keyed | None, EncodedAnswer | Leadl
                     created_at=tx.now_ms,
                     kept_until=tx.now_ms + keyed.kept_ms,
                     status=answer.status,
-                    body=answer.body,
+                    body=_sealed(tx, keyed, answer.body),
                     etag=answer.etag,
                 )
             )
@@ -122,10 +123,19 @@ async def _fill(tx: Tx, done: Iterable[tuple[Keyed | None, EncodedAnswer | Leadl
     await store.release_keys(tx, released)
 
 
-def _replay(stored: StoredAnswer, keyed: Keyed) -> EncodedAnswer | IdempotencyKeyReused:
+def _replay(tx: Tx, stored: StoredAnswer, keyed: Keyed) -> EncodedAnswer | IdempotencyKeyReused:
     if stored.fingerprint != keyed.fingerprint:
         return IdempotencyKeyReused()
-    return EncodedAnswer(stored.status, bytes(stored.body), stored.etag, replayed=True)
+    return EncodedAnswer(stored.status, _opened(tx, keyed, bytes(stored.body)), stored.etag, replayed=True)
+
+
+def _sealed(tx: Tx, keyed: Keyed, body: bytes) -> bytes:
+    """What shows a secret is kept as the secret itself is: it must not lie open beside it for a week."""
+    return tx.vault.seal(body.decode(), keyed.workspace_id).encode() if keyed.seals else body
+
+
+def _opened(tx: Tx, keyed: Keyed, body: bytes) -> bytes:
+    return tx.vault.open(body.decode(), keyed.workspace_id).encode() if keyed.seals else body
 
 
 def _or_raise(answer: EncodedAnswer | LeadlineError) -> EncodedAnswer:

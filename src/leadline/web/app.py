@@ -239,6 +239,7 @@ class Api:
             key=key,
             fingerprint=fingerprint(call.method, path, query, value),
             kept_ms=self._keys_kept_ms,
+            seals=call.operation.shows_secret,
         )
 
     async def _perform(

@@ -122,6 +122,8 @@ class Operation:
     # The answer depends on the workspace's outcomes and Smart Lists alone: its bytes are kept until they change.
     kept: bool = False
     streams: bool = False
+    # Its answer has a secret in it, which is kept sealed.
+    shows_secret: bool = False
     # It may take more than a moment.
     long: bool = False
     # Answered instead to who accepts its media type and no JSON.

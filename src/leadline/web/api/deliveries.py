@@ -137,6 +137,7 @@ OPERATIONS = (
         summary="Make a new webhook secret",
         description="The old one signs along for the overlap. The new one is shown this once.",
         handler=_rotate_secret,
+        shows_secret=True,
         answers={200: RotatedAnswer},
         body=RotateBody,
         body_use=BodyUse.REQUIRED,
