@@ -34,7 +34,7 @@ from leadline.operations.calls import NewCall, start_call
 from leadline.operations.claim_deliveries import Claim, Prospect, find_claimable
 from leadline.operations.contacts import erase_contact
 from leadline.operations.deliveries import cancel_delivery, get_delivery, list_deliveries, retry_delivery
-from leadline.operations.delivering import renew_leases
+from leadline.operations.delivering import renew_leases, workspaces_due
 from leadline.operations.endpoints import change_endpoint, list_endpoints
 from leadline.operations.outcomes import define_outcome
 from leadline.operations.workspaces import create_workspace, delete_workspace, rotate_secret
@@ -858,7 +858,7 @@ async def test_a_task_whose_wait_was_called_off_goes_on_and_says_so(
     read, called_off = site.database.read, True
 
     async def read_or_call_off(work: Any, **how: bool) -> Any:
-        if called_off and work is worker_module.workspaces_due:
+        if called_off and work is workspaces_due:
             raise asyncio.CancelledError
         return await read(work, **how)
 
@@ -926,7 +926,7 @@ async def test_after_an_outage_longer_than_a_lease_who_was_sending_records_befor
         read, write = database.read, database.write
 
         async def reading(work: Any, **how: Any) -> Any:
-            if database in away and work is worker_module.workspaces_due:
+            if database in away and work is workspaces_due:
                 raise Unavailable
             return await read(work, **how)
 
