@@ -230,7 +230,11 @@ class SqliteDatabase:
                 return None
             if not await self._is_woken(self._tidy_wait_seconds()):
                 return Batch([])
-        return Batch([self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_MAX))])
+        batch = [self._jobs.popleft()]
+        # What takes long goes by itself: else those it shares a batch with would be carried out aside, too.
+        while self._jobs and len(batch) < BATCH_MAX and not (batch[0].long or self._jobs[0].long):
+            batch.append(self._jobs.popleft())
+        return Batch(batch)
 
     async def _is_woken(self, within_seconds: float | None) -> bool:
         """Wait until something is to be done; whether there was, within that time."""

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from leadline.store import sqlite_driver as driver
+from leadline.store.database import PROBE
 
 log = logging.getLogger("leadline.store")
 
@@ -55,6 +56,22 @@ class WriteAheadLog:
         _busy, frames, moved = rows[0]
         self.frames = frames - moved
         self.begins_anew = self.frames == 0
+        if self.begins_anew:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Write it from its start now: whoever does syncs its header, and here nobody waits for that."""
+        try:
+            for step in ("BEGIN IMMEDIATE", PROBE.sqlite, "COMMIT"):
+                self._connection.execute(step)
+        except driver.Error as broken:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if driver.is_of_the_disk(broken):
+                raise
+            return  # another process is writing, or the disk is full: the next commit will see to it
+        self.frames = 0
+        self.begins_anew = False
 
     def close(self) -> None:
         """Before its connection is closed."""
