@@ -52,6 +52,11 @@ EMPTY = Statement("UPDATE deliveries SET payload = NULL WHERE workspace_id = :wo
 SEAL = Statement(
     "UPDATE webhook_secrets SET secret = :secret WHERE workspace_id = :workspace_id", register=False
 )
+AN_HOUR_AHEAD = Statement(
+    "UPDATE endpoints SET failures_in_a_row = 20, failing_since = {now_ms} + 3600000, probe_at = {now_ms} + 3660000,"
+    " bucket_tokens = 0, bucket_at = {now_ms} + 3600000 WHERE workspace_id = :workspace_id",
+    register=False,
+)
 END_LEASES_OF = Statement(
     "UPDATE deliveries SET due_at = 1 WHERE workspace_id = :workspace_id AND lease_id IS NOT NULL",
     register=False,
@@ -505,6 +510,15 @@ async def test_retry_after_is_a_floor_also_behind_more_headers_than_are_kept(sit
     assert attempt.next_attempt_at is not None
     waits = datetime.fromisoformat(attempt.next_attempt_at) - datetime.fromisoformat(attempt.started_at)
     assert waits >= timedelta(hours=1)
+
+
+async def test_a_clock_that_was_set_back_holds_up_neither_a_probe_nor_a_rate(site: Site) -> None:
+    """What the endpoint's row knows is then an hour ahead."""
+    await site.fill(1)
+    await site.change(rate_limit_per_second=100)
+    await site.run(AN_HOUR_AHEAD)
+    await site.work()
+    await site.until_succeeded(1)
 
 
 async def test_a_wake_up_that_is_lost_costs_a_poll_and_no_delivery(site: Site) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from leadline.domain.endpoints import (
     BREAKER_FAILURES,
+    CLOCK_STEP_MS,
     DISABLE_AFTER_MS,
     HEALTHY,
     PROBE_WAIT_MS_FIRST,
@@ -134,7 +137,8 @@ def test_room_is_bounded_by_everything_that_bounds_it(
     assert free == 0 or state is EndpointState.ACTIVE
     if health.is_open:
         assert free + in_flight <= max(1, in_flight), "one probe at a time"
-        assert free == 0 or health.probe_at is None or now_ms >= health.probe_at
+        waited_for = health.probe_at is not None and now_ms < health.probe_at <= now_ms + PROBE_WAIT_MS_MAX
+        assert free == 0 or not waited_for
     if bucket is not None and free > 0:
         assert free <= bucket.filled(now_ms)
 
@@ -162,13 +166,32 @@ def test_a_fresh_bucket_holds_a_second_and_at_least_one(per_second: float, now_m
 
 @given(bucket=buckets, now_ms=times, later_ms=st.integers(0, 10**7))
 def test_a_bucket_fills_with_time_up_to_its_brim(bucket: Bucket, now_ms: int, later_ms: int) -> None:
+    assume(bucket.at_ms is None or bucket.at_ms <= now_ms + CLOCK_STEP_MS)
     now, later = bucket.filled(now_ms), bucket.filled(now_ms + later_ms)
     assert now <= later <= max(1.0, bucket.per_second)
 
 
 @given(per_second=rates, tokens=st.floats(0, 1), back_ms=st.integers(0, 10**7))
 def test_a_clock_that_steps_back_takes_nothing_out(per_second: float, tokens: float, back_ms: int) -> None:
-    assert Bucket(per_second, tokens, NOW).filled(NOW - back_ms) == tokens
+    left = Bucket(per_second, tokens, NOW).filled(NOW - back_ms)
+    assert left == (tokens if back_ms <= CLOCK_STEP_MS else max(1.0, per_second))
+
+
+@given(bucket=buckets.filter(lambda bucket: (bucket.tokens or 0) >= 0), now_ms=times)
+def test_however_the_clock_was_set_a_bucket_has_a_token_as_soon_as_its_rate_says(
+    bucket: Bucket, now_ms: int
+) -> None:
+    soon_ms = now_ms + CLOCK_STEP_MS + math.ceil(1000 / bucket.per_second)
+    assert max(bucket.filled(now_ms), bucket.filled(soon_ms)) >= 1 - 1e-6
+
+
+@given(failures=st.integers(BREAKER_FAILURES, 10_000), failed_at=times, now_ms=times)
+def test_however_the_clock_was_set_a_probe_is_due_within_a_minute(
+    failures: int, failed_at: int, now_ms: int
+) -> None:
+    health = Health(failures, failed_at, failed_at + probe_wait_ms(failures))
+    later = [now_ms, now_ms + PROBE_WAIT_MS_MAX]
+    assert 1 in [room_of(health=health, now_ms=at) for at in later]
 
 
 @given(per_second=st.floats(0.1, 100), looks=st.lists(st.integers(1, 3_000), max_size=60))

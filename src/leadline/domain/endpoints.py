@@ -21,6 +21,9 @@ PROBE_WAIT_MS_FIRST = 1_000
 PROBE_WAIT_MS_MAX = 60_000
 DISABLE_AFTER_MS = 5 * 86_400_000
 
+# A moment that lies further ahead was noted before the clock was set back: nobody knows how long ago that is.
+CLOCK_STEP_MS = 1_000
+
 MAX_CONCURRENCY_DEFAULT = 10
 GONE = 410
 
@@ -54,9 +57,9 @@ class Bucket:
     at_ms: int | None = None
 
     def filled(self, now_ms: int) -> float:
-        """What is in it now. A clock that steps back takes nothing away."""
+        """What is in it now. A clock that is set back takes nothing away and holds up nothing."""
         burst = max(1.0, self.per_second)
-        if self.tokens is None or self.at_ms is None:
+        if self.tokens is None or self.at_ms is None or self.at_ms > now_ms + CLOCK_STEP_MS:
             return burst
         return min(burst, self.tokens + max(0, now_ms - self.at_ms) * self.per_second / 1000)
 
@@ -101,11 +104,15 @@ def room(
     if state is not EndpointState.ACTIVE:
         return 0
     if health.is_open:
-        probe_is_due = health.probe_at is None or now_ms >= health.probe_at
-        free = 1 if in_flight == 0 and probe_is_due else 0
+        free = 1 if in_flight == 0 and _probe_is_due(health.probe_at, now_ms) else 0
     else:
         free = max(0, max_concurrency - in_flight)
     return free if bucket is None else min(free, int(bucket.filled(now_ms)))
+
+
+def _probe_is_due(probe_at: int | None, now_ms: int) -> bool:
+    # No probe is further away than a minute, unless the clock was set back meanwhile.
+    return probe_at is None or now_ms >= probe_at or probe_at > now_ms + PROBE_WAIT_MS_MAX
 
 
 def share_out(places: int, rooms: Mapping[str, int], in_flight: Mapping[str, int]) -> dict[str, int]:

@@ -15,7 +15,7 @@ import msgspec
 
 from leadline.domain.paging import PageRequest
 from leadline.store.database import Tx
-from leadline.store.endpoints import FIRST_DUE
+from leadline.store.endpoints import FIRST_DUE, PROBE_DUE
 from leadline.store.engines import ApartStatement, Engine, Statement
 from leadline.store.rows import Row, columns, insertion_of_many, listing, page_values, update_of_many
 
@@ -168,7 +168,7 @@ _FORGET_ANSWERS = Statement(
 _WORKSPACES_DUE = Statement(
     "SELECT w.workspace_id FROM workspaces w WHERE EXISTS (SELECT 1 FROM endpoints e"
     " WHERE e.workspace_id = w.workspace_id AND e.state = 'active'"
-    f" AND (e.probe_at IS NULL OR e.probe_at <= {{now_ms}}) AND {FIRST_DUE} <= {{now_ms}})"
+    f" AND {PROBE_DUE} AND {FIRST_DUE} <= {{now_ms}})"
 )
 _CLAIMABLE = columns(ClaimedRow).replace(
     "attempt_count, schedule_step", "attempt_count + 1, schedule_step + 1"

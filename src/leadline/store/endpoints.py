@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from leadline.domain.endpoints import PROBE_WAIT_MS_MAX
 from leadline.domain.paging import PageRequest
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
@@ -133,11 +134,15 @@ FIRST_DUE = (
     "(SELECT MIN(d.due_at) FROM deliveries d WHERE d.workspace_id = e.workspace_id"
     " AND d.endpoint_id = e.endpoint_id AND d.state = 'pending')"
 )
+# By an open breaker. No probe is further away than a minute, unless the clock was set back meanwhile.
+PROBE_DUE = (
+    f"(e.probe_at IS NULL OR e.probe_at <= {{now_ms}} OR e.probe_at > {{now_ms}} + {PROBE_WAIT_MS_MAX})"
+)
 _DUE = Statement(
     f"SELECT {_SLOTS}, (SELECT COUNT(*) FROM deliveries l WHERE l.workspace_id = e.workspace_id"
     " AND l.endpoint_id = e.endpoint_id AND l.lease_id IS NOT NULL AND l.due_at > {now_ms})"
     " FROM endpoints e WHERE e.workspace_id = :workspace_id"
-    " AND e.state = 'active' AND (e.probe_at IS NULL OR e.probe_at <= {now_ms})"
+    f" AND e.state = 'active' AND {PROBE_DUE}"
     f" AND {FIRST_DUE} <= {{now_ms}}"
 )
 # Held until the commit and never waited for: two workers do not count the same endpoint's slots at once.
