@@ -60,6 +60,7 @@ LEASE_MS = 40_000
 DAY_MS = 86_400_000
 BREAKER_FAILURES = 3
 REPLAY_STEP = 2
+REPLAY_LOOKED_MAX = 3
 
 _SNAPSHOT = Statement(
     "SELECT delivery_id, contact_id, state, due_at, lease_id, payload, attempt_count, schedule_step, finished_at,"
@@ -416,9 +417,10 @@ class Life(RuleBasedStateMachine):
     def step_replay(self) -> None:
         job = self.job
         assert job is not None
-        due = self.candidates(job)[:REPLAY_STEP] if job.state == "running" else []
+        looked = self.ahead_of(job)[:REPLAY_LOOKED_MAX] if job.state == "running" else []
+        due = [each for each in looked if each.state in job.states][:REPLAY_STEP]
         more = self.write(lambda tx: replays.step_replay(tx, self.workspace_id, job.replay_id))
-        assert more == (len(due) == REPLAY_STEP)
+        assert more == (len(due) == REPLAY_STEP or len(looked) == REPLAY_LOOKED_MAX)
         if job.state != "running":
             return
         after = self.see()
@@ -426,19 +428,18 @@ class Life(RuleBasedStateMachine):
         assert {after[each.delivery_id].state for each in sent} <= {DeliveryState.PENDING}
         job.matched += len(due)
         job.requeued += len(sent)
-        if due:
-            job.after = (due[-1].created_at, due[-1].delivery_id)
-        if not more:
+        if more:
+            last = due[-1] if len(due) == REPLAY_STEP else looked[-1]
+            job.after = (last.created_at, last.delivery_id)
+        else:
             job.state = "done"
 
-    def candidates(self, job: Job) -> list[Seen]:
+    def ahead_of(self, job: Job) -> list[Seen]:
         seen = sorted(self.see().values(), key=lambda each: (each.created_at, each.delivery_id))
         return [
             each
             for each in seen
-            if (each.created_at, each.delivery_id) > job.after
-            and each.created_at < job.until
-            and each.state in job.states
+            if (each.created_at, each.delivery_id) > job.after and each.created_at < job.until
         ]
 
     @precondition(lambda self: self.job is not None)
@@ -539,6 +540,7 @@ def assert_waits(before: Seen, after: Seen, result: str) -> None:
 def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Runner]:
     monkeypatch.setattr(endpoint_rules, "BREAKER_FAILURES", BREAKER_FAILURES)
     monkeypatch.setattr(replays, "STEP", REPLAY_STEP)
+    monkeypatch.setattr(replays, "LOOKED_MAX", REPLAY_LOOKED_MAX)
     with asyncio.Runner() as runner:
         yield runner
 
@@ -613,6 +615,18 @@ def test_an_endpoint_that_keeps_failing_is_probed_by_one_attempt_though_many_wai
     assert len(life.held) == 1
     life.claim(limit=5, looks_first=False)
     assert len(life.held) == 1, "the probe is under way"
+
+
+def test_a_replay_of_a_rare_state_does_not_go_through_everything_at_once(life: Life) -> None:
+    for _ in range(2 * REPLAY_LOOKED_MAX):
+        life.apply()
+    life.start_replay(states={DeliveryState.EXHAUSTED})
+    steps = 0
+    while life.job is not None and life.job.state == "running":
+        life.step_replay()
+        steps += 1
+    assert steps == 3, "two full looks, and one that finds no more"
+    life.a_replay_counts_truly()
 
 
 def test_a_lease_that_was_lost_cannot_be_renewed(life: Life) -> None:

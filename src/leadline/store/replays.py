@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from leadline.domain.paging import Position
 from leadline.store.database import Tx
 from leadline.store.engines import Statement
@@ -56,22 +58,38 @@ _UPDATE = Statement(
 )
 _OF_OUTCOME = " AND outcome_id = :outcome_id"
 _OF_ENDPOINT = " AND endpoint_id = :endpoint_id"
+# By outcome and endpoint: an index that has deliveries in the order of their creation, what it finds them by, and
+# what else is asked of them.
+_LOOKS = {
+    (False, False): ("ix_deliveries_created_at_delivery_id", "", ""),
+    (True, False): ("ix_deliveries_outcome_id_created_at", _OF_OUTCOME, ""),
+    (False, True): ("ix_deliveries_endpoint_id_created_at", _OF_ENDPOINT, ""),
+    (True, True): ("ix_deliveries_outcome_id_created_at", _OF_OUTCOME, _OF_ENDPOINT),
+}
 
 
-def _candidates(conditions: str) -> Statement:
-    return Statement(
-        "SELECT delivery_id, created_at, state, lease_id, CASE WHEN payload IS NULL THEN 0 ELSE 1 END"
-        " FROM deliveries WHERE workspace_id = :workspace_id"
-        " AND (created_at, delivery_id) > (:after_at, :after_id) AND created_at < :until"
-        f" AND state {{in_texts:states}}{conditions} ORDER BY created_at, delivery_id LIMIT :limit {{for_update}}"
+def _from(index: str, conditions: str) -> str:
+    return (
+        f" FROM deliveries {{by:{index}}} WHERE workspace_id = :workspace_id"
+        " AND (created_at, delivery_id) > (:after_at, :after_id)"
+        f" AND (created_at, delivery_id) <= (:upto_at, :upto_id){conditions}"
     )
 
 
+_NTH = {
+    of: Statement(
+        f"SELECT created_at, delivery_id{_from(index, found_by)}"
+        " ORDER BY created_at, delivery_id LIMIT 1 OFFSET :skipped"
+    )
+    for of, (index, found_by, _) in _LOOKS.items()
+}
 _CANDIDATES = {
-    (False, False): _candidates(""),
-    (True, False): _candidates(_OF_OUTCOME),
-    (False, True): _candidates(_OF_ENDPOINT),
-    (True, True): _candidates(_OF_OUTCOME + _OF_ENDPOINT),
+    of: Statement(
+        "SELECT delivery_id, created_at, state, lease_id, CASE WHEN payload IS NULL THEN 0 ELSE 1 END"
+        f"{_from(index, found_by + asked)} AND state {{in_texts:states}}"
+        " ORDER BY created_at, delivery_id LIMIT :limit {for_update}"
+    )
+    for of, (index, found_by, asked) in _LOOKS.items()
 }
 
 
@@ -104,21 +122,35 @@ async def update_replay(tx: Tx, row: ReplayRow) -> None:
     await tx.run(_UPDATE, **values_of(row))
 
 
-async def replay_candidates(tx: Tx, row: ReplayRow, *, limit: int) -> list[CandidateRow]:
+async def position_of_nth(tx: Tx, row: ReplayRow, nth: int) -> Position | None:
+    """Where the nth delivery lies that a job has to look at from where it is; None when there are not so many."""
+    last = position_before(row.until)
+    values = _values(row, last)
+    found = await tx.first(_NTH[_asked(row)], **values, skipped=nth - 1)
+    return None if found is None else Position(found[0], found[1])
+
+
+async def replay_candidates(tx: Tx, row: ReplayRow, upto: Position, *, limit: int) -> list[CandidateRow]:
     """The next deliveries that a job is about, in the order of their creation, held until the commit."""
-    statement = _CANDIDATES[row.outcome_id is not None, row.endpoint_id is not None]
-    rows = await tx.all(
-        statement,
-        workspace_id=row.workspace_id,
-        after_at=row.after_at,
-        after_id=row.after_id,
-        until=row.until,
-        states=row.states,
-        outcome_id=row.outcome_id,
-        endpoint_id=row.endpoint_id,
-        limit=limit,
-    )
+    values = _values(row, upto)
+    rows = await tx.all(_CANDIDATES[_asked(row)], **values, states=row.states, limit=limit)
     return [CandidateRow(*each) for each in rows]
+
+
+def _asked(row: ReplayRow) -> tuple[bool, bool]:
+    return row.outcome_id is not None, row.endpoint_id is not None
+
+
+def _values(row: ReplayRow, upto: Position) -> dict[str, Any]:
+    return {
+        "workspace_id": row.workspace_id,
+        "after_at": row.after_at,
+        "after_id": row.after_id,
+        "upto_at": upto.at_ms,
+        "upto_id": upto.id,
+        "outcome_id": row.outcome_id,
+        "endpoint_id": row.endpoint_id,
+    }
 
 
 def position_before(since_ms: int) -> Position:
