@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from leadline.clock import Clock, monotonic_seconds
 from leadline.domain.errors import LeadlineError
@@ -17,6 +18,7 @@ from leadline.operations.replays import running_replays, step_replay
 from leadline.operations.time_out_wrap_up import next_timeout_ms, time_out_wrap_up, timed_out_calls
 from leadline.store.database import Database, Tx
 
+T = TypeVar("T")
 log = logging.getLogger("leadline")
 
 TIMEOUTS_MAX = 100
@@ -31,8 +33,9 @@ REPLAY_PAUSE_SECONDS = 0.05
 REPLAY_LOOK_SECONDS = 0.5
 IMPORT_PAUSE_SECONDS = 0.02
 IMPORT_LOOK_SECONDS = 0.25
-# After a step that failed in a way that nobody foresaw.
-JOB_FAILED_SECONDS = 5.0
+FAILED_SECONDS = 5.0
+# After a step of a job that failed in a way that nobody foresaw; twice as long after each that follows.
+JOB_FAILED_SECONDS_FIRST, JOB_FAILED_SECONDS_MAX = 5.0, 300.0
 
 TakeUsed = Callable[[], list[tuple[str, str, int]]]
 
@@ -56,8 +59,8 @@ class Background:
         self._tell_drift = tell_drift
         self._take_used = take_used
         self._tasks: list[asyncio.Task[None]] = []
-        # Jobs that failed in a way nobody foresaw, and until when they are left alone.
-        self._passed_over: dict[str, float] = {}
+        # Jobs that failed in a way nobody foresaw: how often in a row, and until when they are left alone.
+        self._passed_over: dict[str, tuple[int, float]] = {}
 
     def start(self) -> None:
         steps = {
@@ -86,9 +89,13 @@ class Background:
             except LeadlineError as away:
                 log.warning("waiting for the database: %s", away.message)
                 await asyncio.sleep(1)
-            except Exception:
+            except (Exception, asyncio.CancelledError):
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                # Also what it waited for being called off by somebody else, which would end this task without a word.
                 log.exception("a background task failed and goes on")
-                await asyncio.sleep(5)
+                await asyncio.sleep(FAILED_SECONDS)
 
     async def _time_out_wrap_ups(self) -> None:
         for workspace_id, call_id in await self._database.read(
@@ -116,25 +123,29 @@ class Background:
         if not running:
             await asyncio.sleep(IMPORT_LOOK_SECONDS)
 
-    async def _step(self, noun: str, job_id: str, work: Callable[[Tx], Awaitable[object]]) -> None:
-        """A step of one job. One that cannot go on holds up no other, of whatever workspace."""
-        if monotonic_seconds() < self._passed_over.get(job_id, 0.0):
-            return
+    async def _step(self, noun: str, job_id: str, work: Callable[[Tx], Awaitable[T]]) -> T | None:
+        """A step of one job, and its answer. One that cannot go on holds up no other, of whatever workspace."""
+        failures, until = self._passed_over.get(job_id, (0, 0.0))
+        if monotonic_seconds() < until:
+            return None
         try:
-            await self._database.write(work, long=True)
+            answer = await self._database.write(work, long=True)
         except LeadlineError:
             raise
         except Exception:
             log.exception("the %s %s cannot go on", noun, job_id)
-            self._passed_over[job_id] = monotonic_seconds() + JOB_FAILED_SECONDS
-        else:
-            self._passed_over.pop(job_id, None)
+            wait_seconds = min(JOB_FAILED_SECONDS_MAX, JOB_FAILED_SECONDS_FIRST * 2 ** min(failures, 16))
+            self._passed_over[job_id] = (failures + 1, monotonic_seconds() + wait_seconds)
+            return None
+        self._passed_over.pop(job_id, None)
+        return answer
 
     async def _maintain(self) -> None:
         for workspace_id in await self._database.read(maintenance.workspace_ids):
-            more = True
+            more: bool | None = True
             while more:
-                more = await self._database.write(functools.partial(self._prune, workspace_id), long=True)
+                prune = functools.partial(self._prune, workspace_id)
+                more = await self._step("maintenance of workspace", workspace_id, prune)
                 await asyncio.sleep(0.05)  # small steps, so that nobody waits for them
         await asyncio.sleep(MAINTENANCE_SECONDS)
 
