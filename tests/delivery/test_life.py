@@ -41,6 +41,7 @@ from leadline.operations.contacts import erase_contact
 from leadline.operations.deliveries import cancel_delivery, retry_delivery
 from leadline.operations.delivering import cancel_empty, release, renew_leases
 from leadline.operations.endpoints import change_endpoint
+from leadline.operations.events import list_events
 from leadline.operations.outcomes import define_outcome
 from leadline.operations.record_attempts import Attempted, record_attempts
 from leadline.operations.workspaces import create_workspace
@@ -490,6 +491,16 @@ class Life(RuleBasedStateMachine):
         view = self.loop.run(self.database.read(read))
         assert (view.state, view.matched, view.requeued) == (job.state, job.matched, job.requeued)
 
+    def failures_told(self) -> list[dict[str, Any]]:
+        async def read(tx: Tx) -> list[dict[str, Any]]:
+            answer = await list_events(tx, self.workspace_id, None, 200)
+            return [each.data for each in answer.events if each.type == "delivery.failed"]
+
+        return self.loop.run(self.database.read(read))
+
+    def crash_all(self) -> None:
+        self.held.clear()
+
     def record_all(self, result: str = "ok") -> None:
         self.record_together([(held, result) for held in self.held])
         self.held.clear()
@@ -615,6 +626,26 @@ def test_an_endpoint_that_keeps_failing_is_probed_by_one_attempt_though_many_wai
     assert len(life.held) == 1
     life.claim(limit=5, looks_first=False)
     assert len(life.held) == 1, "the probe is under way"
+
+
+def test_a_delivery_that_kills_its_worker_each_time_ends_and_that_is_told_like_any_end(life: Life) -> None:
+    life.apply()
+    for _ in range(ATTEMPTS_MAX):
+        life.claim(limit=1)
+        life.crash_all()
+        life.let_pass(LEASE_MS + 1)
+    life.claim(limit=1)
+    assert not life.held
+    (seen,) = life.see().values()
+    assert (seen.state, seen.attempt_count) == (DeliveryState.EXHAUSTED, ATTEMPTS_MAX)
+    life.apply()
+    life.claim(limit=1)
+    life.record_all("refused")
+    ended, refused = life.failures_told()
+    assert ended.keys() == refused.keys()
+    named = {"delivery_id": seen.delivery_id, "state": "exhausted", "attempt": ATTEMPTS_MAX, "error": None}
+    assert named.items() <= ended.items()
+    assert ended["endpoint_id"] == refused["endpoint_id"] == life.endpoint_id
 
 
 def test_a_replay_of_a_rare_state_does_not_go_through_everything_at_once(life: Life) -> None:

@@ -176,10 +176,23 @@ async def _without_spent(
     if not spent:
         return due
     await store.exhaust_deliveries(tx, workspace_id, [row.delivery_id for row in spent])
-    await emit(tx, workspace_id, [_exhausted(row) for row in spent])
+    await emit(tx, workspace_id, [await _exhausted(tx, workspace_id, row.delivery_id) for row in spent])
     return [row for row in due if row.schedule_step <= request.attempts_max]
 
 
-def _exhausted(row: ClaimedRow) -> NewEvent:
-    data = {"delivery_id": row.delivery_id, "state": "exhausted", "error": None, "status": None}
-    return NewEvent(EventType.DELIVERY_FAILED, data)
+async def _exhausted(tx: Tx, workspace_id: str, delivery_id: str) -> NewEvent:
+    row = await store.get_delivery(tx, workspace_id, delivery_id)
+    assert row is not None, "it was just locked"
+    data = {
+        "delivery_id": delivery_id,
+        "endpoint_id": row.endpoint_id,
+        "outcome_id": row.outcome_id,
+        "call_id": row.call_id,
+        "state": row.state,
+        "attempt": row.attempt_count,
+        # Nobody knows what came of it.
+        "status": None,
+        "error": None,
+        "duration_ms": None,
+    }
+    return NewEvent(EventType.DELIVERY_FAILED, data, contact_id=row.contact_id)
