@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from leadline.domain.calls import CallState
 from leadline.domain.deliveries import MOVES, DeliveryState
 from leadline.domain.errors import InvalidRequest
 from leadline.domain.outcomes import OutcomeDefinition, OutcomeType, Stay
+from leadline.domain.periods import Span
+from leadline.domain.reports import Measure
 from leadline.domain.schedule import JITTER_RATIO_MAX
 from leadline.ids import new_id
 from leadline.operations import replays
@@ -38,6 +41,7 @@ from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
 from leadline.operations.claim_deliveries import ClaimRequest, claim_deliveries, find_claimable
 from leadline.operations.contacts import erase_contact
+from leadline.operations.count_ahead import count_ahead
 from leadline.operations.deliveries import cancel_delivery, retry_delivery
 from leadline.operations.delivering import cancel_empty, release, renew_leases
 from leadline.operations.endpoints import change_endpoint
@@ -51,6 +55,7 @@ from leadline.store.database import Database, Tx
 from leadline.store.deliveries import ClaimedRow
 from leadline.store.engines import Statement
 from leadline.store.migrating import migrate
+from leadline.store.reports import counts_of
 from postgres import PostgresServer
 from store.databases import make_database
 
@@ -185,8 +190,22 @@ class Life(RuleBasedStateMachine):
         """How many attempts the endpoint has on its count, that succeeded and that failed."""
 
         async def read(tx: Tx) -> tuple[int, int]:
-            found = (await endpoints.tallies(tx, self.workspace_id, [self.endpoint_id]))[self.endpoint_id]
+            tallies = await endpoints.tallies(tx, self.workspace_id, [self.endpoint_id])
+            found = tallies.get(self.endpoint_id, endpoints.Tally())
             return found.succeeded_total, found.failed_total
+
+        return self.loop.run(self.database.read(read))
+
+    def reported(self) -> Counter[str]:
+        """How many attempts reports know, by what came of them, and how many deliveries that arrived (`latency`)."""
+
+        async def read(tx: Tx) -> Counter[str]:
+            found = Counter[str]()
+            for row in await counts_of(tx, self.workspace_id, Measure.ATTEMPTS, [Span(0, DAY_MS)]):
+                found["ok" if row.label == "succeeded" else "failed"] += row.counted
+            for row in await counts_of(tx, self.workspace_id, Measure.LATENCY, [Span(0, DAY_MS)]):
+                found["arrived"] += row.counted
+            return found
 
         return self.loop.run(self.database.read(read))
 
@@ -258,8 +277,19 @@ class Life(RuleBasedStateMachine):
 
     @rule(kept_ms=st.sampled_from([-1000, DAY_MS]))
     def prune(self, kept_ms: int) -> None:
+        self.count_ahead()
         self.emptied |= {each.delivery_id for each in self.see().values() if each.state != "pending"}
         self.write(lambda tx: store.prune_deliveries(tx, self.workspace_id, tx.now_ms - kept_ms, limit=3))
+
+    @rule()
+    def count_ahead(self) -> None:
+        """Reports count until two minutes ago: all attempts of this life began long before."""
+
+        async def count(tx: Tx) -> None:
+            for measure in (Measure.ATTEMPTS, Measure.LATENCY):
+                await count_ahead(tx, self.workspace_id, measure)
+
+        self.write(count)
 
     @rule(state=st.sampled_from(["active", "active", "paused", "disabled"]))
     def change_state(self, state: str) -> None:
@@ -491,6 +521,11 @@ class Life(RuleBasedStateMachine):
         view = self.loop.run(self.database.read(read))
         assert (view.state, view.matched, view.requeued) == (job.state, job.matched, job.requeued)
 
+    def reports_know_of_every_attempt(self) -> None:
+        """Also of those that were written down when their time had been counted."""
+        found = self.reported()
+        assert (found["ok"], found["failed"]) == self.tally()
+
     def failures_told(self) -> list[dict[str, Any]]:
         async def read(tx: Tx) -> list[dict[str, Any]]:
             answer = await list_events(tx, self.workspace_id, None, 200)
@@ -532,6 +567,7 @@ class Life(RuleBasedStateMachine):
                 break
         self.every_delivery_is_there_and_well_formed()
         self.every_move_is_legal()
+        self.reports_know_of_every_attempt()
         ended = {DeliveryState.SUCCEEDED, DeliveryState.EXHAUSTED, DeliveryState.CANCELED}
         assert {each.state for each in self.see().values()} <= ended
 
@@ -646,6 +682,19 @@ def test_a_delivery_that_kills_its_worker_each_time_ends_and_that_is_told_like_a
     named = {"delivery_id": seen.delivery_id, "state": "exhausted", "attempt": ATTEMPTS_MAX, "error": None}
     assert named.items() <= ended.items()
     assert ended["endpoint_id"] == refused["endpoint_id"] == life.endpoint_id
+
+
+def test_an_attempt_that_is_written_down_late_is_in_the_reports_once(life: Life) -> None:
+    """As after an outage: its time has been counted when it comes."""
+    for _ in range(3):
+        life.apply()
+    life.claim(limit=3)
+    life.count_ahead()
+    results = list(zip(life.held, ["ok", "refused", "ok"], strict=True))
+    life.record_together(results)
+    life.record_together(results)
+    life.count_ahead()
+    assert life.reported() == {"ok": 2, "failed": 1, "arrived": 2}
 
 
 def test_a_replay_of_a_rare_state_does_not_go_through_everything_at_once(life: Life) -> None:

@@ -6,6 +6,8 @@ done is not done again. Facts are taken up only when no transaction is left that
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from leadline.domain.reports import Measure
 from leadline.store import reports as store
 from leadline.store.database import Tx
@@ -15,6 +17,9 @@ STEP_FACTS = 300
 # How far the mark stays behind. A transaction takes its time before it begins, machines' clocks differ, and an
 # attempt is written down when it is over.
 GRACE_MS = 120_000
+# An attempt that began longer ago than this when it is written down may lie behind the mark: no attempt takes so long,
+# but the database may have been away. Half of the grace, for the clocks.
+LATE_MS = GRACE_MS // 2
 
 
 async def uncounted(tx: Tx) -> list[tuple[str, Measure]]:
@@ -33,6 +38,17 @@ async def count_ahead(tx: Tx, workspace_id: str, measure: Measure, *, step_facts
     counted_until = until_max if beyond is None else min(until_max, max(beyond, counted_from + 1))
     await store.count_facts(tx, workspace_id, measure, counted_from, counted_until)
     return counted_until < until_max
+
+
+async def count_late_attempts(tx: Tx, workspace_id: str, attempts: Sequence[tuple[str, int]]) -> None:
+    """Count attempts that this transaction has written down late, (delivery_id, number), if the mark has passed them.
+
+    The mark is held until the commit, so that they are counted here or by those who move it, and not by both.
+    """
+    for measure in store.MEASURES_OF_ATTEMPTS:
+        counted_until = await store.hold_mark(tx, workspace_id, measure)
+        for delivery_id, number in attempts:
+            await store.count_attempt(tx, workspace_id, measure, counted_until, delivery_id, number)
 
 
 async def _counted_until_max(tx: Tx) -> int:

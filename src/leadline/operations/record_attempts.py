@@ -12,6 +12,7 @@ import msgspec
 
 from leadline.domain.deliveries import DeliveryState, Verdict, after_attempt
 from leadline.domain.endpoints import GONE, EndpointState, Health, after_attempts, is_hopeless
+from leadline.operations.count_ahead import LATE_MS, count_late_attempts
 from leadline.operations.events import EventType, NewEvent, emit
 from leadline.store import deliveries as store
 from leadline.store import endpoints
@@ -91,8 +92,17 @@ async def record_attempts(
     await store.insert_attempts(tx, [_attempt_row(tx, each) for each in judged])
     await store.record_results(tx, [_result_row(tx, *each) for each in ruled])
     disabled = await _record_health(tx, workspace_id, new)
+    # Last, as others who wait for the marks may wait for nothing else.
+    await _count_late(tx, workspace_id, [each.attempted for each in new])
     await emit(tx, workspace_id, [*(_event(*each) for each in ruled), *disabled])
     return min((each.wait_ms for each in judged if each.wait_ms is not None), default=None)
+
+
+async def _count_late(tx: Tx, workspace_id: str, attempts: Sequence[Attempted]) -> None:
+    """What is written down long after it began, as after an outage, would be missing in reports."""
+    late = [each for each in attempts if each.started_at < tx.now_ms - LATE_MS]
+    if late:
+        await count_late_attempts(tx, workspace_id, sorted((each.delivery_id, each.number) for each in late))
 
 
 async def _new_ones(tx: Tx, workspace_id: str, judged: Sequence[_Judged]) -> list[_Judged]:

@@ -279,9 +279,8 @@ _BY_SUBJECT = {
 }
 
 
-def _counting(measure: Measure) -> Statement:
-    """Add the facts of a stretch of time to the counts: of everybody together, and of each subject."""
-    facts = _uncounted(measure, ":counted_from", ":counted_until")
+def _counting(measure: Measure, facts: str) -> Statement:
+    """Add facts to the counts: of everybody together, and of each subject."""
     widths = " UNION ALL ".join(
         f"SELECT {width_ms} AS width_ms, {named} AS named"
         for named, widths_ms in enumerate((WIDTHS_MS, WIDTHS_OF_ONE_MS))
@@ -301,7 +300,20 @@ def _counting(measure: Measure) -> Statement:
     )
 
 
-_COUNT = {measure: _counting(measure) for measure in Measure}
+# Those of a stretch of time.
+_COUNT = {
+    measure: _counting(measure, _uncounted(measure, ":counted_from", ":counted_until")) for measure in Measure
+}
+# What one attempt is, if the mark has passed it.
+MEASURES_OF_ATTEMPTS = (Measure.ATTEMPTS, Measure.LATENCY)
+_COUNT_ATTEMPT = {
+    measure: _counting(
+        measure,
+        _FACTS[measure].select("0", ":counted_until", ":counted_until")
+        + " AND attempts.delivery_id = :delivery_id AND attempts.number = :number",
+    )
+    for measure in MEASURES_OF_ATTEMPTS
+}
 _NTH = {
     (measure, table): Statement(
         f"SELECT {at} FROM {table} WHERE workspace_id = :workspace_id AND {at} >= :counted_from"
@@ -313,6 +325,10 @@ _NTH = {
 _LOCK_MARK = Statement(
     "SELECT counted_until FROM report_marks"
     " WHERE workspace_id = :workspace_id AND measure = :measure {skip_locked}"
+)
+_WAIT_FOR_MARK = Statement(
+    "SELECT counted_until FROM report_marks"
+    " WHERE workspace_id = :workspace_id AND measure = :measure {for_update}"
 )
 _INSERT_MARK = Statement(
     "INSERT INTO report_marks (workspace_id, measure, counted_until) VALUES (:workspace_id, :measure, 0)"
@@ -386,6 +402,28 @@ async def lock_mark(tx: Tx, workspace_id: str, measure: Measure) -> int | None:
     await tx.run(_INSERT_MARK, **values)
     row = await tx.first(_LOCK_MARK, **values)
     return None if row is None else int(row[0])
+
+
+async def hold_mark(tx: Tx, workspace_id: str, measure: Measure) -> int:
+    """Until when it is counted, which does not change before the commit; waits while another process counts it."""
+    values = {"workspace_id": workspace_id, "measure": measure.value}
+    await tx.run(_INSERT_MARK, **values)
+    row = await tx.first(_WAIT_FOR_MARK, **values)
+    assert row is not None
+    return int(row[0])
+
+
+async def count_attempt(
+    tx: Tx, workspace_id: str, measure: Measure, counted_until: int, delivery_id: str, number: int
+) -> None:
+    """Count an attempt of [0, counted_until) that was written down when the mark had passed it; no other."""
+    await tx.run(
+        _COUNT_ATTEMPT[measure],
+        workspace_id=workspace_id,
+        counted_until=counted_until,
+        delivery_id=delivery_id,
+        number=number,
+    )
 
 
 async def time_of_fact(
