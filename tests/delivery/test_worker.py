@@ -512,6 +512,19 @@ async def test_retry_after_is_a_floor_also_behind_more_headers_than_are_kept(sit
     assert waits >= timedelta(hours=1)
 
 
+async def test_a_rate_of_next_to_nothing_holds_up_nothing_else(site: Site) -> None:
+    await site.fill(1)
+    await site.change(rate_limit_per_second=1e-310)
+    await site.fill(2)
+    worker = await site.work()
+    await site.until_succeeded(1)
+    await until_polled(worker)
+    await site.fill(1, "/other")
+    await site.until_succeeded(2)
+    assert worker.trouble is None
+    assert len(site.hall.ids()) == 1
+
+
 async def test_a_clock_that_was_set_back_holds_up_neither_a_probe_nor_a_rate(site: Site) -> None:
     """What the endpoint's row knows is then an hour ahead."""
     await site.fill(1)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from leadline.domain.endpoints import (
     BREAKER_FAILURES,
+    BUCKET_WAIT_MS_MAX,
     CLOCK_STEP_MS,
     DISABLE_AFTER_MS,
     HEALTHY,
@@ -217,6 +218,18 @@ def test_the_wait_for_a_token_is_as_long_as_it_takes_and_no_longer(bucket: Bucke
     elif bucket.at_ms is None or bucket.at_ms <= now_ms:
         assert bucket.filled(now_ms + wait_ms) >= 1 - 1e-6
         assert bucket.filled(now_ms + max(0, wait_ms - 2)) < 1  # what it rounds by
+
+
+@given(
+    per_second=st.floats(5e-324, 10_000),
+    tokens=st.none() | st.floats(-1e9, 1e9),
+    at_ms=st.none() | times,
+    now_ms=times,
+)
+def test_no_rate_is_too_small_to_wait_for(
+    per_second: float, tokens: float | None, at_ms: int | None, now_ms: int
+) -> None:
+    assert 0 <= Bucket(per_second, tokens, at_ms).wait_ms(now_ms) <= BUCKET_WAIT_MS_MAX
 
 
 crowds = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(0, 20), max_size=12)

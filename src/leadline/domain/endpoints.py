@@ -24,6 +24,9 @@ DISABLE_AFTER_MS = 5 * 86_400_000
 # A moment that lies further ahead was noted before the clock was set back: nobody knows how long ago that is.
 CLOCK_STEP_MS = 1_000
 
+# Who waits longer for a token looks again after an hour.
+BUCKET_WAIT_MS_MAX = 3_600_000
+
 MAX_CONCURRENCY_DEFAULT = 10
 GONE = 410
 
@@ -64,8 +67,10 @@ class Bucket:
         return min(burst, self.tokens + max(0, now_ms - self.at_ms) * self.per_second / 1000)
 
     def wait_ms(self, now_ms: int) -> int:
-        """How long until there is a whole token in it; 0 when there is one."""
-        return max(0, math.ceil((1 - self.filled(now_ms)) * 1000 / self.per_second))
+        """How long until there is a whole token in it, or until that is to be asked again; 0 when there is one."""
+        # Compared before it is rounded: at a rate of next to nothing it is endless.
+        wait_ms = (1 - self.filled(now_ms)) * 1000 / self.per_second
+        return max(0, math.ceil(min(wait_ms, BUCKET_WAIT_MS_MAX)))
 
 
 HEALTHY = Health()
