@@ -31,7 +31,13 @@ from leadline.domain.signing import new_secret
 from leadline.ids import new_id
 from leadline.operations.apply_outcome import Application, apply_outcome
 from leadline.operations.calls import NewCall, start_call
-from leadline.operations.claim_deliveries import Claim, Prospect, find_claimable
+from leadline.operations.claim_deliveries import (
+    Claim,
+    ClaimRequest,
+    Prospect,
+    claim_deliveries,
+    find_claimable,
+)
 from leadline.operations.contacts import erase_contact
 from leadline.operations.deliveries import cancel_delivery, get_delivery, list_deliveries, retry_delivery
 from leadline.operations.delivering import renew_leases, workspaces_due
@@ -1015,6 +1021,56 @@ async def test_a_worker_begins_small_again_after_an_outage(
     await until(in_trouble)
     away = False
     assert worker._in_flight_max == IN_FLIGHT_FIRST
+
+
+async def test_two_processes_do_not_fill_the_same_slots_of_an_endpoint(
+    postgres_site: tuple[Site, Database],
+) -> None:
+    site, other = postgres_site
+    await site.fill(1)
+    await site.change(max_concurrency=3)
+    await site.fill(9)
+    endpoint_id = (await site.endpoint()).endpoint_id
+    claimed, commit = asyncio.Event(), asyncio.Event()
+
+    async def claim(tx: Tx) -> Claim:
+        request = ClaimRequest(lease_id=new_id(), lease_ms=40_000, attempts_max=4, limit=10)
+        return await claim_deliveries(tx, site.workspace_id, [endpoint_id], request)
+
+    async def claim_and_wait(tx: Tx) -> Claim:
+        claim_of_first = await claim(tx)
+        claimed.set()
+        await commit.wait()
+        return claim_of_first
+
+    first = asyncio.create_task(site.database.write(claim_and_wait))
+    await claimed.wait()
+    beside = await other.write(claim)
+    commit.set()
+    assert len((await first).deliveries) == 3
+    behind = await other.write(claim)
+    assert (len(beside.deliveries), len(behind.deliveries)) == (0, 0)
+
+
+async def test_the_rate_of_an_endpoint_holds_across_processes(postgres_site: tuple[Site, Database]) -> None:
+    site, other = postgres_site
+    per_second, count, loop = 40, 120, asyncio.get_running_loop()
+    await site.fill(1)
+    await site.change(rate_limit_per_second=float(per_second), max_concurrency=100)
+    await site.fill(count - 1)
+    start = loop.time()
+    await site.work()
+    await site.work(other)
+
+    async def all_arrived() -> bool:
+        arrived = len(site.hall.requests)
+        # Looked at after the count, so a slow machine only widens the bound.
+        assert arrived <= per_second * (1 + loop.time() - start) + 1
+        return arrived == count
+
+    await until(all_arrived)
+    await site.until_succeeded(count)
+    assert len(set(site.hall.ids())) == count
 
 
 @pytest.fixture(scope="module")
