@@ -130,6 +130,7 @@ def test_a_token_is_shown_once(seen: Watched, desk: Desk) -> None:
     assert desk.api.with_token(token).get("/outcomes").status == 403
     page.wait_for_selector("html[data-ready]", state="attached")
     page.reload()
+    page.wait_for_selector("html[data-ready]", state="attached")
     assert token not in page.content()
     # To look again is not to make another.
     expect(page.locator("tr", has_text="Phone system")).to_have_count(1)

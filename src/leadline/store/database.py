@@ -68,13 +68,13 @@ class Tx:
 
 
 # Changes nothing and is written all the same.
-PROBE = Statement("UPDATE alembic_version SET version_num = version_num")
+_PROBE = Statement("UPDATE alembic_version SET version_num = version_num")
 _REVISION = Statement("SELECT version_num FROM alembic_version")
 
 
 async def probe(tx: Tx) -> str | None:
     """Write something; what is wrong with the database's migrations, None when nothing is."""
-    await tx.run(PROBE)
+    await tx.run(_PROBE)
     row = await tx.first(_REVISION)
     return None if row is not None and row[0] == HEAD else "the database is not migrated to this version"
 

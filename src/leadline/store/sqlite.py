@@ -387,9 +387,11 @@ class SqliteDatabase:
     def _settle(self, batch: Batch) -> None:
         for job in batch.jobs:
             job.settle()
-        if batch.signals:
-            # Not from here: whatever a listener meets, the writer goes on.
-            asyncio.get_running_loop().call_soon(self._listeners.tell, batch.signals)
+        try:
+            self._listeners.tell(batch.signals)
+        except Exception as failed:  # noqa: BLE001 - whatever a listener meets, the writer goes on
+            told = {"message": "a listener failed", "exception": failed}
+            asyncio.get_running_loop().call_exception_handler(told)
 
     async def _let_come_back(self, answered: int) -> None:
         """Let the next batch begin once as many wait as were answered, or nobody seems to come any more.

@@ -7,10 +7,11 @@ import os
 from typing import Any
 
 from leadline.store import sqlite_driver as driver
-from leadline.store.database import PROBE
 
 log = logging.getLogger("leadline.store")
 
+# Changes nothing and is written all the same.
+_NOTHING = "UPDATE alembic_version SET version_num = version_num"
 # macOS has no fdatasync.
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
@@ -62,7 +63,7 @@ class WriteAheadLog:
     def _begin_anew(self) -> None:
         """Write it from its start now: whoever does syncs its header, and here nobody waits for that."""
         try:
-            for step in ("BEGIN IMMEDIATE", PROBE.sqlite, "COMMIT"):
+            for step in ("BEGIN IMMEDIATE", _NOTHING, "COMMIT"):
                 self._connection.execute(step)
         except driver.Error as broken:
             if self._connection.in_transaction:
