@@ -46,9 +46,10 @@ from leadline.operations.deliveries import cancel_delivery, retry_delivery
 from leadline.operations.delivering import cancel_empty, release, renew_leases
 from leadline.operations.endpoints import change_endpoint
 from leadline.operations.events import list_events
+from leadline.operations.maintenance import drift, prune_workspace
 from leadline.operations.outcomes import define_outcome
 from leadline.operations.record_attempts import Attempted, record_attempts
-from leadline.operations.workspaces import create_workspace
+from leadline.operations.workspaces import create_workspace, rotate_secret, signing_secrets
 from leadline.store import deliveries as store
 from leadline.store import endpoints
 from leadline.store.database import Database, Tx
@@ -88,6 +89,14 @@ _LET_PASS = Statement(
 _EXPIRE = Statement(
     "UPDATE deliveries SET due_at = due_at - :ms WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id",
     register=False,
+)
+_AGE = Statement(
+    "UPDATE deliveries SET finished_at = finished_at - :ms WHERE workspace_id = :workspace_id"
+    " AND delivery_id = :delivery_id",
+    register=False,
+)
+_LOSE = Statement(
+    "DELETE FROM deliveries WHERE workspace_id = :workspace_id AND delivery_id = :delivery_id", register=False
 )
 _LET_PASS_AT_ENDPOINTS = Statement(
     "UPDATE endpoints SET probe_at = probe_at - :ms, failing_since = failing_since - :ms"
@@ -526,10 +535,32 @@ class Life(RuleBasedStateMachine):
         found = self.reported()
         assert (found["ok"], found["failed"]) == self.tally()
 
+    def fail(self) -> None:
+        """One attempt, of a new delivery, that fails."""
+        self.apply()
+        self.let_pass(60_000)
+        self.claim(limit=1)
+        assert self.held
+        self.record_all("refused")
+
+    def fail_for(self, ms: int) -> None:
+        """A failure now, and another so long after it."""
+        self.fail()
+        self.let_pass(ms - 60_000)
+        self.fail()
+
+    def age(self, delivery_id: str, ms: int) -> None:
+        """It ended so long ago."""
+        values = {"workspace_id": self.workspace_id, "delivery_id": delivery_id, "ms": ms}
+        self.write(lambda tx: tx.run(_AGE, **values))
+
     def failures_told(self) -> list[dict[str, Any]]:
+        return self.told("delivery.failed")
+
+    def told(self, event: str) -> list[dict[str, Any]]:
         async def read(tx: Tx) -> list[dict[str, Any]]:
             answer = await list_events(tx, self.workspace_id, None, 200)
-            return [each.data for each in answer.events if each.type == "delivery.failed"]
+            return [each.data for each in answer.events if each.type == event]
 
         return self.loop.run(self.database.read(read))
 
@@ -662,6 +693,81 @@ def test_an_endpoint_that_keeps_failing_is_probed_by_one_attempt_though_many_wai
     assert len(life.held) == 1
     life.claim(limit=5, looks_first=False)
     assert len(life.held) == 1, "the probe is under way"
+
+
+def test_an_endpoint_is_disabled_after_five_days_of_nothing_but_failure(life: Life) -> None:
+    life.fail_for(5 * DAY_MS - 60_000)
+    assert life.endpoint()[1] == "active"
+    life.let_pass(60_000)
+    life.fail()
+    assert life.endpoint()[1] == "disabled"
+    assert life.told("endpoint.disabled") == [
+        {"endpoint_id": life.endpoint_id, "reason": "Nothing but failure for five days."}
+    ]
+    life.apply()
+    life.claim(limit=1)
+    assert not life.held, "what is due to it waits"
+
+
+def test_a_success_within_the_five_days_begins_them_anew(life: Life) -> None:
+    life.fail_for(4 * DAY_MS)
+    life.apply()
+    life.claim(limit=1)
+    life.record_all("ok")
+    life.fail_for(4 * DAY_MS)
+    assert life.endpoint()[1] == "active"
+
+
+def test_an_endpoint_that_is_active_again_has_no_past(life: Life) -> None:
+    life.fail_for(5 * DAY_MS)
+    assert life.endpoint()[1] == "disabled"
+    life.change(state="active")
+    assert life.endpoint()[3] == 0
+    life.fail()
+    assert life.endpoint()[1] == "active"
+
+
+def test_what_ended_longer_ago_than_it_is_kept_loses_payload_and_attempts_and_nothing_else_does(
+    life: Life,
+) -> None:
+    for _ in range(3):
+        life.apply()
+    life.claim(limit=3)
+    ended, kept, pending = [held.delivery.delivery_id for held in life.held]
+    life.record_together(list(zip(life.held, ["ok", "ok", "refused"], strict=True)))
+    life.age(ended, 90 * DAY_MS)
+    life.age(kept, 90 * DAY_MS - 60_000)
+    life.let_pass(200 * DAY_MS)
+    while life.write(lambda tx: prune_workspace(tx, life.workspace_id, events_kept_ms=DAY_MS)):
+        pass
+    seen = life.see()
+    assert (seen[ended].payload, seen[ended].recorded) == (None, 0)
+    assert (seen[kept].payload, seen[kept].recorded) == (life.payloads[kept], 1)
+    assert (seen[pending].payload, seen[pending].recorded) == (life.payloads[pending], 1)
+
+
+def test_a_delivery_that_was_promised_and_is_not_there_is_seen_as_drift(life: Life) -> None:
+    for _ in range(3):
+        life.apply()
+    assert life.write(drift) == 0
+    lost = sorted(life.payloads)[1]
+    life.write(lambda tx: tx.run(_LOSE, workspace_id=life.workspace_id, delivery_id=lost))
+    assert life.write(drift) == 1
+
+
+def test_at_most_five_old_secrets_sign_along_and_each_until_its_own_overlap_ends(life: Life) -> None:
+    def rotate(overlap_seconds: int) -> str:
+        return life.write(lambda tx: rotate_secret(tx, life.workspace_id, overlap_seconds)).secret
+
+    def signing() -> list[str]:
+        return life.write(lambda tx: signing_secrets(tx, life.workspace_id))
+
+    made = [rotate(3_600) for _ in range(8)]
+    assert signing() == made[:1:-1], "the newest, and five before it"
+    made.append(rotate(0))
+    assert signing() == [made[-1], *made[-3:-7:-1]], (
+        "the one before had no overlap; the others have their own"
+    )
 
 
 def test_a_delivery_that_kills_its_worker_each_time_ends_and_that_is_told_like_any_end(life: Life) -> None:
