@@ -12,7 +12,7 @@ from http.client import HTTPException
 import pytest
 
 from harness import Answer, Desk, Json, Server, assert_done, eventually
-from receiver import Receiver
+from receiver import Receiver, Reply
 
 APPLIES_PER_ROUND = 24
 CLIENTS = 4
@@ -108,3 +108,21 @@ def test_nothing_answered_is_lost_and_nothing_runs_twice(
         stream.finish()
     assert killed_midway
     assert_exactly_once(desk, calls, receiver)
+
+
+def test_what_was_under_way_when_a_single_process_was_killed_goes_on_at_once(
+    make_server: Callable[..., Server], make_database: Callable[[str], str], receiver: Receiver
+) -> None:
+    """Its lease would last for 40 s, which is longer than this waits."""
+    server = make_server(make_database("sqlite"))
+    desk = Desk.open(server)
+    gate = threading.Event()
+    receiver.answer_with(Reply(gate=gate), 200)
+    delivery_id = desk.applied(desk.call()["call_id"], desk.action(receiver.url)["outcome_id"])["delivery_id"]
+    receiver.wait_for(1)
+    server.kill()
+    desk = desk.on(server.start())
+    delivery = desk.delivery_in(delivery_id, "succeeded")
+    gate.set()
+    assert delivery["attempt_count"] == 2
+    assert {hit.webhook_id for hit in receiver.hits} == {delivery_id}

@@ -13,7 +13,9 @@ import yaml
 
 from harness import NOWHERE, Api, Desk, Server, eventually
 from leadline import __version__
+from leadline.delivery import worker as worker_module
 from leadline.settings import Settings
+from leadline.store.database import Tx
 from leadline.wiring import Runtime
 
 ROOT = Path(__file__).parents[2]
@@ -135,5 +137,38 @@ async def test_a_worker_tells_its_health_and_its_numbers_and_nothing_else(tmp_pa
         assert await status(port, "/healthz", method="POST") == 405
         for path in ("/phone-system/outcomes", "/docs", "/", "/openapi.json", "/sign-in"):
             assert await status(port, path) == 404
+    finally:
+        await worker.stop()
+
+
+async def test_a_worker_that_cannot_do_its_work_is_not_ready_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    look = worker_module.workspaces_due  # type: ignore[attr-defined]
+
+    async def look_or_fail(tx: Tx) -> list[str]:
+        if fails:
+            raise ValueError("nobody foresaw this")
+        return list(await look(tx))
+
+    async def answers(wanted: int) -> None:
+        async with asyncio.timeout(30):
+            while await status(port, "/readyz") != wanted:  # noqa: ASYNC110 - it rings no bell
+                await asyncio.sleep(0.05)
+
+    fails = True
+    monkeypatch.setattr(worker_module, "workspaces_due", look_or_fail)
+    worker = Runtime(
+        Settings(database_url=f"sqlite:///{tmp_path / 'worker.db'}", worker_port=port), web=False
+    )
+    await worker.start()
+    try:
+        await answers(503)
+        assert await status(port, "/healthz") == 200
+        fails = False
+        await answers(200)
     finally:
         await worker.stop()

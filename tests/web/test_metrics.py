@@ -33,6 +33,7 @@ def test_what_was_counted_is_told() -> None:
     metrics.attempt("timeout")
     metrics.attempt("timeout")
     metrics.delivered(0.4)
+    metrics.backlogs([("waits", 3, 5_000), ("is not due yet", 1, 9_000)], now_ms=8_000)
     told = {
         (each.name, frozenset(each.labels.items())): each.value
         for family in text_string_to_metric_families(metrics.text().decode())
@@ -47,6 +48,9 @@ def test_what_was_counted_is_told() -> None:
     assert value("http_request_seconds_count", operation="apply_outcome") == 3
     assert value("http_request_seconds_sum", operation="apply_outcome") == 7.302
     assert value("http_request_seconds_bucket", operation="apply_outcome", le="5.0") == 2
+    assert value("deliveries_pending", workspace_id="waits") == 3
+    assert value("deliveries_oldest_due_seconds", workspace_id="waits") == 3
+    assert value("deliveries_oldest_due_seconds", workspace_id="is not due yet") == 0
     assert value("webhook_attempts_total", result="succeeded") == 1
     assert value("webhook_attempts_total", result="timeout") == 2
     assert value("delivery_seconds_bucket", le="0.25") == 0
