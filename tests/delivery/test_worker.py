@@ -277,6 +277,17 @@ async def postgres_site(make_database: Callable[[str], str]) -> AsyncIterator[tu
             await other.close()
 
 
+def test_an_attempt_that_may_outlast_its_lease_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ValueError, match="30 s"):
+        WorkerSettings(waits_seconds=(1.0,), timeout_seconds=30.5)
+    WorkerSettings(waits_seconds=(1.0,), timeout_seconds=30)
+    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 34)
+    with pytest.raises(ValueError, match="34 s"):
+        WorkerSettings(waits_seconds=(1.0,), timeout_seconds=1)
+
+
 async def test_places_are_taken_up_again_where_they_are_given_up(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -686,8 +697,10 @@ async def test_a_lease_is_held_for_as_long_as_its_attempt_takes(
     await site.fill(3)
     gate = site.hall.shut_gate()
     observer = Takeovers()
-    worker = await site.work(observer=observer)
+    first = await site.work()
     await until_present(site.hall, 3)
+    first._tasks[0].cancel()  # a claim renews what is its own, too
+    worker = await site.work(observer=observer)  # which would take over what ran out
     began, loop = asyncio.get_running_loop().time(), asyncio.get_running_loop()
     while loop.time() < began + 1.5 * worker_module.LEASE_SECONDS:
         await until_polled(worker)
