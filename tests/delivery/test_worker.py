@@ -58,6 +58,10 @@ EMPTY = Statement("UPDATE deliveries SET payload = NULL WHERE workspace_id = :wo
 SEAL = Statement(
     "UPDATE webhook_secrets SET secret = :secret WHERE workspace_id = :workspace_id", register=False
 )
+CANCEL = Statement(
+    "UPDATE deliveries SET state = 'canceled', due_at = NULL, finished_at = 1 WHERE workspace_id = :workspace_id",
+    register=False,
+)
 AN_HOUR_AHEAD = Statement(
     "UPDATE endpoints SET failures_in_a_row = 20, failing_since = {now_ms} + 3600000, probe_at = {now_ms} + 3660000,"
     " bucket_tokens = 0, bucket_at = {now_ms} + 3600000 WHERE workspace_id = :workspace_id",
@@ -884,6 +888,28 @@ async def test_workspaces_that_cannot_be_claimed_for_hold_up_no_other(
     await until(is_well)
     for row in rows:
         await site.database.write(partial(_delete, row.workspace_id))
+
+
+async def test_a_workspace_that_was_in_trouble_and_has_nothing_due_any_more_is_in_none(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "FAILED_SECONDS_FIRST", 2.0)
+
+    async def in_trouble() -> bool:
+        return worker.trouble is not None
+
+    async def is_well() -> bool:
+        return worker.trouble is None
+
+    await site.fill(1)
+    await site.seal()
+    worker = await site.work()
+    await until(in_trouble)
+    await site.run(CANCEL)  # by hand, which no signal tells of
+    worker._alarms.pop(site.workspace_id).cancel()
+    worker._look_at(site.workspace_id)  # something told of it while it was left alone
+    await until(is_well)
+    assert not site.hall.requests
 
 
 async def _delete(workspace_id: str, tx: Tx) -> None:

@@ -244,7 +244,6 @@ class Worker:
                 self._troubles.pop(name, None)
             except LeadlineError as away:
                 self._troubles[name] = away.message
-                self._begin_anew()
                 await asyncio.sleep(POLL_SECONDS)
             except (Exception, asyncio.CancelledError) as broken:
                 if _is_being_cancelled():
@@ -289,7 +288,12 @@ class Worker:
         if now < self._next_look:
             return list(hinted)
         self._next_look = now + POLL_SECONDS
-        due = await self._database.read(workspaces_due)
+        try:
+            due = await self._database.read(workspaces_due)
+        except LeadlineError:
+            # The one look that nothing but an outage can fail.
+            self._begin_anew()
+            raise
         return [*hinted, *(each for each in due if each not in hinted)]
 
     def _sleep_seconds(self) -> float:
@@ -298,8 +302,11 @@ class Worker:
     async def _claim_for(self, workspace_id: str, share: int) -> None:
         """One that cannot be claimed for holds up no other. A database that is away is everybody's trouble."""
         failure = self._failures.get(workspace_id)
-        if failure is not None and asyncio.get_running_loop().time() < failure.until:
-            return
+        if failure is not None:
+            wait_seconds = failure.until - asyncio.get_running_loop().time()
+            if wait_seconds > 0:
+                self._set_alarm(workspace_id, wait_seconds)
+                return
         try:
             await self._claim_in(workspace_id, share)
         except LeadlineError:
