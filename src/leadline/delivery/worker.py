@@ -335,11 +335,13 @@ class Worker:
         if free <= 0:
             self._without_room[workspace_id] = None
             return
-        self._forget_waiting(workspace_id)
         prospect = await self._database.read(partial(_find, workspace_id))
+        # Only now: as long as it is known that more is due, what is recorded meanwhile takes up its places itself.
+        self._forget_waiting(workspace_id)
         self._take_note(workspace_id, prospect)
         if not prospect.endpoint_ids:
             return
+        self._remember_waiting(workspace_id, frozenset(prospect.endpoint_ids))
         request = self._claim_request(workspace_id, free)
         # Leases run from the claim, however long its answer takes.
         held_since = asyncio.get_running_loop().time()
@@ -348,6 +350,8 @@ class Worker:
         claim = await self._database.write(
             partial(_claim, workspace_id, prospect.endpoint_ids, request), durable=False
         )
+        left = self._endpoints_waiting.pop(workspace_id, set()).difference(prospect.endpoint_ids)
+        self._remember_waiting(workspace_id, left)
         await self._take_up(workspace_id, request, claim, held_since)
 
     def _places(self, workspace_id: str, given_up: int = 0) -> int:
