@@ -35,7 +35,7 @@ log = logging.getLogger("leadline.store")
 # 3.51.3 mended the WAL-reset bug, by which a checkpoint at the wrong moment loses committed data.
 VERSION_MIN = (3, 51, 3)
 QUEUE_MAX = 4096
-# A full batch of applies holds the event loop for some 20 ms, and costs hardly more for each than a larger one would.
+# A batch holds the event loop: full of applies for some 20 ms.
 BATCH_MAX = 128
 LONG_READS_MAX = 4
 BUSY_TIMEOUT_MS = 5000
