@@ -291,6 +291,25 @@ def test_what_was_asked_about_is_done_though_the_call_was_answered_meanwhile(
     assert desk.read_call(call["call_id"])["state"] == "wrap_up"
 
 
+def test_a_question_is_asked_in_whatever_order_the_scripts_arrive(adas: Watched, desk: Desk) -> None:
+    desk.disposition()
+    call = desk.call(agent_id="ada")
+    page, gate = adas.page, Gate()
+    page.route("**/app.js", gate.hold)
+    page.goto(f"{adas.base_url}/desk")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some((each) => each.name.endsWith('/desk.js'))"
+    )
+    page.wait_for_timeout(200)  # for what desk.js itself needs, if it does not wait for app.js
+    gate.open()
+    page.wait_for_selector("html[data-live=on]", state="attached")
+    page.keyboard.press("e")
+    expect(page.locator("#confirm")).to_be_visible()
+    assert desk.read_call(call["call_id"])["state"] == "live"
+    page.locator("#confirm").get_by_role("button", name="It has ended").click()
+    expect(dialog(page)).to_be_visible()
+
+
 def test_two_agents_do_not_see_each_others_calls(
     adas: Watched, window: MakeWindow, desk: Desk, receiver: Receiver
 ) -> None:

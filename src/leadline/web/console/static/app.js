@@ -19,9 +19,14 @@ setUpTheme();
 setUpForms();
 setUpTimes();
 setUpToasts();
-if (document.body.dataset.csrf) {
+const isSignedIn = Boolean(document.body.dataset.csrf);
+if (isSignedIn) {
   setUpKeys();
   setUpPalette();
-  setUpLive();
 }
-document.documentElement.dataset.ready = "true";
+
+// Called by `start.js` when the page's own scripts are at work, too.
+export function everythingStands() {
+  if (isSignedIn) setUpLive();
+  document.documentElement.dataset.ready = "true";
+}

@@ -2,12 +2,18 @@
 
 let started = false;
 
-function start() {
+// What every page does stands first, so that a question is asked before the page's own script sends a form; and only
+// when all of them stand does the page listen to its stream: nothing that happens finds half of them.
+async function start() {
   if (started) return;
   started = true;
-  for (const url of document.querySelector("meta[name=scripts]").content.split(" ")) {
-    if (url) import(url);
+  const [app, ...others] = document.querySelector("meta[name=scripts]").content.split(" ").filter(Boolean);
+  for (const url of others) {
+    document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: url }));
   }
+  const { everythingStands } = await import(app);
+  await Promise.all(others.map((url) => import(url)));
+  everythingStands();
 }
 
 // Never before all of the page is there, which may be painted in parts: as modules in its head would wait.
