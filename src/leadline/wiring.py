@@ -443,6 +443,9 @@ def _observer(metrics: Metrics, clock: Clock) -> Observer:
         def taken_over(self, count: int) -> None:
             metrics.lease_takeovers.inc(count)
 
+        def leaving_alone(self, count: int) -> None:
+            metrics.left_alone.set(count)
+
     return MetricsObserver()
 
 

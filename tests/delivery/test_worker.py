@@ -115,6 +115,16 @@ def header(request: bytes, name: bytes) -> str:
     return {key.lower(): value for key, value in values.items()}[name].decode()
 
 
+class Solitude(Observer):
+    """How many workspaces are left alone."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def leaving_alone(self, count: int) -> None:
+        self.count = count
+
+
 class Takeovers(Observer):
     def __init__(self) -> None:
         self.count = 0
@@ -874,18 +884,24 @@ async def test_workspaces_that_cannot_be_claimed_for_hold_up_no_other(
         await each.fill(1)
     for each in sealed:
         await each.seal()
-    worker = await site.work()
+    alone = Solitude()
+    worker = await site.work(observer=alone)
     await well.until_succeeded(1)
-    assert any(each.workspace_id in str(worker.trouble) for each in sealed)
+
+    async def are_left_alone() -> bool:
+        return alone.count == len(sealed)
+
+    await until(are_left_alone)
+    assert worker.trouble is None, "a balancer would take the server away from everybody"
     assert len(site.hall.requests) == 1
     for each in sealed:
         await each.seal(new_secret(b"s" * 32))
         await each.until_succeeded(1)
 
-    async def is_well() -> bool:
-        return worker.trouble is None
+    async def are_well() -> bool:
+        return alone.count == 0
 
-    await until(is_well)
+    await until(are_well)
     for row in rows:
         await site.database.write(partial(_delete, row.workspace_id))
 
@@ -896,14 +912,15 @@ async def test_a_workspace_that_was_in_trouble_and_has_nothing_due_any_more_is_i
     monkeypatch.setattr(worker_module, "FAILED_SECONDS_FIRST", 2.0)
 
     async def in_trouble() -> bool:
-        return worker.trouble is not None
+        return alone.count == 1
 
     async def is_well() -> bool:
-        return worker.trouble is None
+        return alone.count == 0
 
     await site.fill(1)
     await site.seal()
-    worker = await site.work()
+    alone = Solitude()
+    worker = await site.work(observer=alone)
     await until(in_trouble)
     await site.run(CANCEL)  # by hand, which no signal tells of
     worker._alarms.pop(site.workspace_id).cancel()

@@ -102,6 +102,9 @@ class Observer:
     def taken_over(self, count: int) -> None:
         """So many attempts were begun by a worker whose lease ran out."""
 
+    def leaving_alone(self, count: int) -> None:
+        """Nothing can be claimed at this moment in so many workspaces."""
+
 
 @dataclass(slots=True)
 class _Unrecorded:
@@ -172,7 +175,7 @@ class Worker:
 
     @property
     def trouble(self) -> str | None:
-        """What keeps it from its work at this moment."""
+        """What keeps it from all of its work at this moment; one workspace's trouble is that workspace's."""
         return next(iter(self._troubles.values()), None)
 
     async def start(self) -> None:
@@ -311,23 +314,21 @@ class Worker:
             await self._claim_in(workspace_id, share)
         except LeadlineError:
             raise
-        except Exception as broken:
+        except Exception:
             log.exception("nothing can be claimed in workspace %s", workspace_id)
-            self._leave_alone(workspace_id, broken)
+            self._leave_alone(workspace_id)
         else:
             if failure is not None:
                 del self._failures[workspace_id]
-                self._troubles.pop(workspace_id, None)
+                self._observer.leaving_alone(len(self._failures))
 
-    def _leave_alone(self, workspace_id: str, broken: Exception) -> None:
+    def _leave_alone(self, workspace_id: str) -> None:
         """For a while, and look again then: also at one that has nothing due any more, which ends its trouble."""
         known = self._failures.get(workspace_id)
         count = 1 if known is None else known.count + 1
         wait_seconds = min(FAILED_SECONDS_MAX, FAILED_SECONDS_FIRST * 2 ** min(count - 1, 16))
         self._failures[workspace_id] = _Failure(count, asyncio.get_running_loop().time() + wait_seconds)
-        self._troubles[workspace_id] = (
-            f"nothing can be claimed in workspace {workspace_id}: {describe(broken)}"
-        )
+        self._observer.leaving_alone(len(self._failures))
         self._set_alarm(workspace_id, wait_seconds)
 
     async def _claim_in(self, workspace_id: str, share: int) -> None:
@@ -559,7 +560,7 @@ class Worker:
                 self._without_room[workspace_id] = None  # who waits has been forgotten
                 if isinstance(failure, Exception) and not isinstance(failure, LeadlineError):
                     # Perhaps it is only the claim that fails: the next time they are recorded without one.
-                    self._leave_alone(workspace_id, failure)
+                    self._leave_alone(workspace_id)
             now = asyncio.get_running_loop().time()
             waiting = self._unrecorded.setdefault(workspace_id, _Unrecorded(now))
             waiting.attempts.extendleft(reversed(batch))

@@ -95,6 +95,11 @@ class Metrics:
         self.lease_takeovers = Counter(
             "leadline_lease_takeovers", "Attempts begun by a worker that died.", registry=self.registry
         )
+        self.left_alone = Gauge(
+            "leadline_workspaces_left_alone",
+            "Workspaces in which nothing can be claimed, which is tried again within a minute.",
+            registry=self.registry,
+        )
         self._pending = Gauge(
             "leadline_deliveries_pending",
             "Deliveries that are not finished.",
