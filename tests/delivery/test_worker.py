@@ -19,9 +19,11 @@ import pytest
 
 from delivery.receivers import OK, Receiver, read_request, receiving
 from leadline.clock import Clock
+from leadline.delivery import agenda, results
 from leadline.delivery import worker as worker_module
+from leadline.delivery.places import IN_FLIGHT_FIRST, WORKSPACE_SHARE
 from leadline.delivery.sender import Sender
-from leadline.delivery.worker import IN_FLIGHT_FIRST, WORKSPACE_SHARE, Observer, Worker, WorkerSettings
+from leadline.delivery.worker import Observer, Worker, WorkerSettings
 from leadline.domain.addresses import AddressPolicy
 from leadline.domain.calls import CallState
 from leadline.domain.errors import Unavailable
@@ -237,10 +239,10 @@ async def until_present(hall: Hall, count: int) -> None:
 async def until_polled(worker: Worker, times: int = 2) -> None:
     """Until it has looked for work so many times of its own accord."""
     for _ in range(times):
-        last = worker._next_look
+        last = worker._agenda._look_round_at
 
         async def looked(last: float = last) -> bool:
-            return worker._next_look != last
+            return worker._agenda._look_round_at != last
 
         await until(looked)
 
@@ -268,7 +270,7 @@ def url(engine: str, make_database: Callable[[str], str]) -> str:
 @pytest.fixture(autouse=True)
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a worker has to find by itself is found soon."""
-    monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(agenda, "POLL_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -406,30 +408,30 @@ async def test_looks_in_vain_become_few_and_nobody_waits_for_them(
 
     monkeypatch.setattr(worker_module, "_find", find)
     for name in ("VAIN_SECONDS_MIN", "VAIN_SECONDS_MAX"):
-        monkeypatch.setattr(worker_module, name, 60.0)
+        monkeypatch.setattr(agenda, name, 60.0)
     await site.fill(1)
     await site.change(state="paused")
     worker = await site.work()
     # What was committed before it began may be told when it has.
     await until_polled(worker)
-    worker._vain_looks.clear()
+    worker._agenda._vain_looks.clear()
     looks = 0
-    for number in range(1, worker_module.VAIN_LOOKS_FREE + 1):
+    for number in range(1, agenda.VAIN_LOOKS_FREE + 1):
         await site.fill(1)
 
         async def looked(number: int = number) -> bool:
             # What it read it hears of when that is on the disk, perhaps after the next commit.
-            return looks == worker._vain_looks[site.workspace_id] == number
+            return looks == worker._agenda._vain_looks[site.workspace_id] == number
 
         await until(looked)
     for _ in range(5):
         await site.fill(1)
     await asyncio.sleep(0.05)
-    assert looks == worker_module.VAIN_LOOKS_FREE
+    assert looks == agenda.VAIN_LOOKS_FREE
     # The poll finds what another endpoint has room for, and from then on every commit is looked at again.
     await site.fill(1, "/other")
     await site.until_succeeded(1)
-    monkeypatch.setattr(worker_module, "POLL_SECONDS", 60.0)
+    monkeypatch.setattr(agenda, "POLL_SECONDS", 60.0)
     await site.fill(1, "/other")
     await site.until_succeeded(2)
 
@@ -592,8 +594,8 @@ async def test_results_gather_until_a_commit_takes_them_along(
     site: Site, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On PostgreSQL another workspace's is not theirs: a slow receiver would cost a commit for each of its own."""
-    monkeypatch.setattr(worker_module, "GATHER_SHARE", 1000.0)
-    monkeypatch.setattr(worker_module, "GATHER_SECONDS_MAX", 3600.0)
+    monkeypatch.setattr(results, "GATHER_SHARE", 1000.0)
+    monkeypatch.setattr(results, "GATHER_SECONDS_MAX", 3600.0)
     row = await site.database.write(lambda tx: create_workspace(tx, "Other"))
     other = dataclasses.replace(site, workspace_id=row.workspace_id, outcomes={}, running=[], calls=0)
     await site.fill(2, "/slow")
@@ -604,11 +606,10 @@ async def test_results_gather_until_a_commit_takes_them_along(
     gate.set()
 
     async def both_gather() -> bool:
-        waiting = worker._unrecorded.get(site.workspace_id)
-        return waiting is not None and len(waiting.attempts) == 2
+        return len(worker._results) == 2
 
     await until(both_gather)
-    monkeypatch.setattr(worker_module, "GATHER_SHARE", 0.0)
+    monkeypatch.setattr(results, "GATHER_SHARE", 0.0)
     await other.fill(3)
     await other.until_succeeded(3)
     assert await site.succeeded() == (2 if engine == "sqlite" else 0)
@@ -654,14 +655,11 @@ async def test_stopping_records_what_was_answered_while_the_database_was_away(
         raise Unavailable
 
     async def all_wait() -> bool:
-        return (
-            worker.trouble is not None
-            and sum(len(each.attempts) for each in worker._unrecorded.values()) == 3
-        )
+        return worker.trouble is not None and len(worker._results) == 3
 
     monkeypatch.setattr(worker_module, "_record", refuse)
     # So long it waits until it tries again.
-    monkeypatch.setattr(worker_module, "POLL_SECONDS", 60.0)
+    monkeypatch.setattr(worker_module, "TROUBLE_SECONDS", 60.0)
     await site.fill(3)
     worker = await site.work()
     await until(all_wait)
@@ -830,7 +828,7 @@ async def test_a_lease_is_held_from_its_claim_however_long_the_answer_to_that_ta
     monkeypatch.setattr(site.database, "write", answer_late)
     worker = await site.work()
     await until_present(site.hall, 1)
-    (flight,) = worker._flights.values()
+    (flight,) = worker._places.flights()
     assert flight.held_since <= committed[0]
     gate.set()
     await site.until_succeeded(1)
@@ -839,7 +837,7 @@ async def test_a_lease_is_held_from_its_claim_however_long_the_answer_to_that_ta
 async def die(worker: Worker) -> None:
     """Like SIGKILL: nothing is recorded and nothing is given back."""
     worker._forget_listener()
-    tasks = [*worker._tasks, *(flight.task for flight in worker._flights.values() if flight.task)]
+    tasks = [*worker._tasks, *(flight.task for flight in worker._places.flights() if flight.task)]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -862,7 +860,7 @@ async def test_a_claim_that_fails_leaves_none_beside_it_to_itself(
     monkeypatch.setattr(Worker, "_claim_in", claim_in)
     worker = await site.work()
     for workspace_id in ("fails", "takes long"):
-        worker._look_at(workspace_id)
+        worker._agenda.look_at(workspace_id)
     await began.wait()
     stopping = asyncio.create_task(site.stop(worker, 0))
     await asyncio.wait([stopping], timeout=1)
@@ -876,7 +874,7 @@ async def test_workspaces_that_cannot_be_claimed_for_hold_up_no_other(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when their secrets are sealed with a key that this process does not have."""
-    monkeypatch.setattr(worker_module, "FAILED_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(agenda, "FAILED_SECONDS_MAX", 0.2)
     rows = [await site.database.write(lambda tx: create_workspace(tx, "Another")) for _ in range(4)]
     sealed = [site, *(replace(site, workspace_id=row.workspace_id, outcomes={}) for row in rows)]
     well = sealed.pop()
@@ -909,7 +907,7 @@ async def test_workspaces_that_cannot_be_claimed_for_hold_up_no_other(
 async def test_a_workspace_that_was_in_trouble_and_has_nothing_due_any_more_is_in_none(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "FAILED_SECONDS_FIRST", 2.0)
+    monkeypatch.setattr(agenda, "FAILED_SECONDS_FIRST", 2.0)
 
     async def in_trouble() -> bool:
         return alone.count == 1
@@ -923,8 +921,8 @@ async def test_a_workspace_that_was_in_trouble_and_has_nothing_due_any_more_is_i
     worker = await site.work(observer=alone)
     await until(in_trouble)
     await site.run(CANCEL)  # by hand, which no signal tells of
-    worker._alarms.pop(site.workspace_id).cancel()
-    worker._look_at(site.workspace_id)  # something told of it while it was left alone
+    worker._agenda._alarms.pop(site.workspace_id).cancel()
+    worker._agenda.look_at(site.workspace_id)  # something told of it while it was left alone
     await until(is_well)
     assert not site.hall.requests
 
@@ -1071,12 +1069,12 @@ async def test_a_worker_begins_small_again_after_an_outage(
     await site.fill(40)
     worker = await site.work()
     await site.until_succeeded(40)
-    assert worker._in_flight_max == IN_FLIGHT_FIRST + 40
+    assert worker._places.max == IN_FLIGHT_FIRST + 40
     monkeypatch.setattr(site.database, "read", read_or_refuse)
     away = True
     await until(in_trouble)
     away = False
-    assert worker._in_flight_max == IN_FLIGHT_FIRST
+    assert worker._places.max == IN_FLIGHT_FIRST
 
 
 async def test_two_processes_do_not_fill_the_same_slots_of_an_endpoint(
