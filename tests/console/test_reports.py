@@ -46,6 +46,8 @@ def test_a_tab_is_accessible_and_nothing_on_it_is_run(path: str, worked: Desk, s
 def test_a_tab_says_so_when_there_is_nothing(desk: Desk, seen: Watched) -> None:
     page = seen.open("/reports")
     assert page.get_by_role("heading", name="Nothing in this period").is_visible()
+    assert page.locator(".figure svg.chart").count() == 0, "a line of noughts tells nobody anything"
+    assert_accessible(page)
 
 
 def test_tiles_charts_and_data_tell_the_same_numbers(worked: Desk, seen: Watched) -> None:
