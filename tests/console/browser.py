@@ -29,8 +29,8 @@ TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 TIMEOUT_MS = 10_000
 # Two frames: until then the colours of a scheme that was just changed may be the old ones. And what inherits its
-# colour is a frame behind what it inherits from, for each step. Once in thousands of times a browser without a screen
-# draws no frame at all, and nothing ends that wait but a clock.
+# colour is a frame behind what it inherits from, for each step. A browser without a screen has been seen to
+# draw no frame any more, and only a clock ends that wait.
 SETTLE = """async () => {
   const frame = () => new Promise((done) => { requestAnimationFrame(done); setTimeout(done, 1000); });
   const moving = () => document.getAnimations().some((each) => each instanceof CSSTransition);
