@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.delivery import worker
+from leadline.delivery import places
 from leadline.domain.errors import LeadlineError
 from leadline.operations.events import EventType
 from leadline.settings import PREFIX, Settings
@@ -50,7 +50,7 @@ def test_every_event_is_documented_and_no_other() -> None:
 @pytest.mark.parametrize("name", ["IN_FLIGHT_MAX", "IN_FLIGHT_FIRST"])
 def test_bounds_in_the_reference_are_those_of_the_code(name: str) -> None:
     text = (DOCS / "reference" / "choices.md").read_text()
-    assert re.search(rf"deliveries in flight of one worker \| .*\b{getattr(worker, name)}\b", text)
+    assert re.search(rf"deliveries in flight of one worker \| .*\b{getattr(places, name)}\b", text)
 
 
 @pytest.mark.parametrize(
