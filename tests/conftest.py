@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness import Api, Desk, Server, loopback_settings, run_server
 from receiver import Receiver, ReceiverServer
 
+# How long an example takes is no property of ours, and on a busy machine it is long.
+settings.register_profile("leadline", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("leadline")
 ENGINES = ("sqlite", "postgresql")
 # A file goes to one test process. Those that take longest begin first, or everybody waits for them at the end.
 LONGEST = (

@@ -118,7 +118,7 @@ Chart = Callable[..., str]
 
 
 @pytest.mark.parametrize("chart", [line_chart, column_chart])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     title=texts,
     labels=labels,
@@ -141,7 +141,7 @@ def test_charts_over_time_hold_whatever_the_data(
 
 
 @pytest.mark.parametrize("chart", [bar_list, mix_chart])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(title=texts, bars=bars, width=st.sampled_from([350.0, 460.0, 1000.0]))
 @example("T", [Bar(HOSTILE, 1), Bar("漢字" * 40, 1e18), Bar("", 0)], 350.0)
 @example("T", [Bar("only", 7)], 350.0)
@@ -151,7 +151,7 @@ def test_charts_of_named_things_hold_whatever_the_data(
     assert_it_holds(chart("c", title, bars, width=width))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(title=texts, numbers=st.lists(gaps, max_size=60))
 def test_sparklines_hold_whatever_the_data(title: str, numbers: list[float | None]) -> None:
     assert_it_holds(sparkline("c", title, numbers))
@@ -213,7 +213,7 @@ def test_the_shares_of_a_mix_are_whole() -> None:
     assert "4 others" in shown(mix_chart("c", "T", many, width=460))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-1e15, 1e15), max_size=20), st.booleans(), st.booleans())
 def test_an_axis_holds_every_value_and_has_few_ticks(numbers: list[float], whole: bool, times: bool) -> None:
     axis = axis_for(numbers, whole=whole, times=times)
@@ -226,7 +226,7 @@ def test_an_axis_holds_every_value_and_has_few_ticks(numbers: list[float], whole
         assert all(tick == int(tick) for tick in axis.ticks)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(texts, st.floats(0, 400))
 def test_fitted_text_fits(text: str, width: float) -> None:
     assert width_of(fitted(text, width)) <= width + 1e-6

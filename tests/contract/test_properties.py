@@ -16,7 +16,6 @@ from harness import Answer, Api, Desk, assert_done, assert_refused, fresh_key
 ZERO = "00000000-0000-4000-8000-000000000000"
 BOUNDED = settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     database=None,
 )

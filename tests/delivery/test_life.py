@@ -642,7 +642,6 @@ def live(loop: asyncio.Runner, url: str, examples: int, steps: int) -> None:
     bounds = settings(
         max_examples=examples,
         stateful_step_count=steps,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
         phases=[Phase.generate],  # shrinking takes minutes; the steps of a failure are printed all the same

@@ -7,7 +7,7 @@ import itertools
 import zoneinfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leadline.clock import zone_named
@@ -58,7 +58,6 @@ def local(at_ms: int, zone: datetime.tzinfo) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(at_ms / 1000, zone)
 
 
-@settings(deadline=None)
 @given(span=spans(), zone=zones, interval=intervals)
 @example(Span(at("2011-12-28T00:00"), at("2012-01-02T00:00")), ZONES["Pacific/Apia"], Interval.DAY)
 @example(Span(at("2026-10-03T00:00"), at("2026-10-05T00:00")), ZONES["Australia/Lord_Howe"], Interval.HOUR)
@@ -73,7 +72,6 @@ def test_buckets_are_the_period_without_gap_or_overlap(
     assert all(bucket.starts % QUARTER_MS == 0 for bucket in buckets)
 
 
-@settings(deadline=None)
 @given(span=spans(), zone=zones, interval=intervals)
 def test_no_bucket_reaches_over_a_local_edge(span: Span, zone: datetime.tzinfo, interval: Interval) -> None:
     """Every moment of a bucket has the same local day (or week); hours begin on the hour."""
@@ -96,7 +94,6 @@ def test_days_are_as_long_as_the_clocks_make_them() -> None:
     assert [day.length_ms // HOUR_MS for day in days] == [24, 25]
 
 
-@settings(deadline=None)
 @given(span=spans(), zone=zones)
 def test_the_period_before_ends_where_the_period_begins(span: Span, zone: datetime.tzinfo) -> None:
     previous = previous_span(span, zone)
@@ -112,7 +109,6 @@ def test_seven_days_are_compared_with_seven_days_over_a_change_of_the_clocks() -
     assert previous_span(span, ZONES[zone]).length_ms == 7 * DAY_MS - HOUR_MS
 
 
-@settings(deadline=None)
 @given(st.lists(spans(length_max=2_000), max_size=4), st.sampled_from([WIDTHS_MS, WIDTHS_OF_ONE_MS]))
 def test_pieces_are_their_spans_and_lie_on_the_widths(some: list[Span], widths: tuple[int, ...]) -> None:
     pieces = list(pieces_of(some, widths))
@@ -130,7 +126,6 @@ def test_pieces_are_their_spans_and_lie_on_the_widths(some: list[Span], widths: 
     assert QUARTER_MS not in widths or counted == pieces
 
 
-@settings(deadline=None)
 @given(
     st.lists(spans(length_max=2_000), min_size=1, max_size=4),
     st.sampled_from([WIDTHS_MS, WIDTHS_OF_ONE_MS]),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.domain.reports import (
@@ -36,14 +36,12 @@ def histogram(milliseconds: list[int]) -> Histogram:
     return found
 
 
-@settings(deadline=None)
 @given(durations, st.integers(1, 100))
 def test_a_percentile_is_the_true_one_cut_to_two_digits(milliseconds: list[int], percent: int) -> None:
     rank = math.ceil(len(milliseconds) * percent / 100)
     assert histogram(milliseconds).percentile_ms(percent) == two_digits(sorted(milliseconds)[rank - 1])
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**15))
 def test_a_duration_is_cut_by_less_than_a_tenth(milliseconds: int) -> None:
     cut = two_digits(milliseconds)
@@ -52,7 +50,6 @@ def test_a_duration_is_cut_by_less_than_a_tenth(milliseconds: int) -> None:
     assert two_digits(cut) == cut
 
 
-@settings(deadline=None)
 @given(durations)
 def test_a_mean_is_exact_to_the_millisecond(milliseconds: list[int]) -> None:
     assert histogram(milliseconds).mean_ms == round(sum(milliseconds) / len(milliseconds))
@@ -63,7 +60,6 @@ def test_nothing_has_no_mean_and_no_percentile() -> None:
     assert Histogram.empty().percentile_ms(50) is None
 
 
-@settings(deadline=None)
 @given(counted, chosen, chosen)
 def test_every_count_is_part_of_the_one_it_is_divided_by(
     labels: list[tuple[str, int]], contacts: frozenset[str] | None, conversions: frozenset[str] | None
@@ -74,7 +70,6 @@ def test_every_count_is_part_of_the_one_it_is_divided_by(
     assert found.answered <= found.calls == sum(count for _, count in labels)
 
 
-@settings(deadline=None)
 @given(counted, counted, chosen)
 def test_counts_of_two_halves_add_up(
     one: list[tuple[str, int]], other: list[tuple[str, int]], contacts: frozenset[str] | None

@@ -27,7 +27,9 @@ from leadline.store.database import Database, Tx
 from leadline.wire.imports import ContactImport
 
 T = TypeVar("T")
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 HEADER = "phone,name,external_id,attributes,smart_lists\r\n"
 
 

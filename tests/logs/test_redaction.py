@@ -69,7 +69,7 @@ def lines_of(*args: Any, exc_info: Any = None, **extra: Any) -> list[str]:
 
 
 @given(phone_numbers(), surroundings, surroundings)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_phone_number_comes_out(number: tuple[str, str], before: str, after: str) -> None:
     written, digits = number
     text = f"{before}{written}{after}"
@@ -79,7 +79,7 @@ def test_no_phone_number_comes_out(number: tuple[str, str], before: str, after: 
 
 
 @given(secrets(), surroundings, surroundings)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_token_or_secret_comes_out(secret: str, before: str, after: str) -> None:
     value = secret.rpartition(" ")[2]
     value = value.removeprefix("ll_").removeprefix("whsec_")
@@ -94,7 +94,7 @@ def test_no_token_or_secret_comes_out(secret: str, before: str, after: str) -> N
     "name", ["note", "phone_number", "token", "authorization", "cookie", "password", "body"]
 )
 @given(st.text(min_size=8, max_size=40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_fields_of_people_and_of_secrets_are_hidden_by_name(name: str, value: str) -> None:
     value = f"{MARKER}{value}"
     fields: dict[str, Any] = {name: value, "deep": {f"call_{name}": value, "more": [{name: [value]}]}}
@@ -136,7 +136,7 @@ def test_ids_times_and_counts_stay(text: str) -> None:
 
 @pytest.mark.parametrize("form", [JsonFormatter(), TextFormatter()])
 @given(st.text(max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_one_event_is_one_line_whatever_it_holds(form: logging.Formatter, hostile: str) -> None:
     record = logging.makeLogRecord({"name": "leadline", "msg": "%s", "args": (hostile,), "path": hostile})
     line = form.format(record)
@@ -204,7 +204,7 @@ def test_an_error_does_not_tell_a_note(name: str) -> None:
 
 @pytest.mark.parametrize("kind", [ValueError, KeyError, RuntimeError, LookupError, UnicodeError, Unsayable])
 @given(st.text(min_size=1, max_size=40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_an_error_of_a_kind_that_may_hold_anything_tells_only_its_kind(
     kind: type[Exception], text: str
 ) -> None:

@@ -192,7 +192,7 @@ askings = st.lists(st.tuples(st.integers(0, CALLS), st.integers(0, OUTCOMES)), m
 endings = st.lists(st.booleans(), min_size=CALLS, max_size=CALLS)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(ended=endings, asked=askings)
 def test_together_is_as_one_after_the_other(
     engine: Engine, ended: list[bool], asked: list[tuple[int, int]]
@@ -221,7 +221,7 @@ def test_together_is_as_one_after_the_other(
     assert engine.run(database.write(together)) == engine.run(database.write(in_a_row))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     ended=endings,
     asked=askings,

@@ -36,7 +36,9 @@ from leadline.wire.configuration import Configuration, ConfigurationAnswer, Conf
 
 T = TypeVar("T")
 RULES = UrlRules(AddressPolicy.parse(""))
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 URL = "https://example.com/hook?a=1&b=2%20:c"
 # Words that other readers of YAML take for something else, and characters that a file must escape.
 NAMES = ("No", "yes", "1", "0x1F", "~", "- a", "a: b", "#x", "'q' \"d\"", "日本 \U0001f600", "\ufeffbom", "a")

@@ -293,7 +293,7 @@ LATE: list[tuple[int, tuple[Any, ...]]] = [
 ]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=histories)
 @example(history=LATE)
 async def test_counts_and_newest_facts_are_the_facts_at_any_moment(
@@ -370,7 +370,6 @@ async def test_a_transaction_under_way_holds_the_mark_back(
     assert await opened.database.read(store.horizon_ms) > began
 
 
-@settings(deadline=None)
 @given(duration_ms=st.integers(0, 10**13))
 def test_durations_are_cut_to_two_digits_in_sql_as_in_python(duration_ms: int) -> None:
     connection = driver.connect(":memory:")
