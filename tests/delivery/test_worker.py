@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -45,6 +45,7 @@ from leadline.operations.deliveries import cancel_delivery, get_delivery, list_d
 from leadline.operations.delivering import renew_leases, workspaces_due
 from leadline.operations.endpoints import change_endpoint, list_endpoints
 from leadline.operations.outcomes import define_outcome
+from leadline.operations.record_attempts import Attempted
 from leadline.operations.workspaces import create_workspace, delete_workspace, rotate_secret
 from leadline.store import deliveries as store
 from leadline.store.database import Database, Tx
@@ -942,6 +943,38 @@ async def test_what_was_answered_is_recorded_though_nothing_can_be_claimed_along
     await site.seal(new_secret(b"s" * 32))
     await site.until_succeeded(12)
     assert len(site.hall.ids()) == len(set(site.hall.ids())) == 12
+
+
+async def test_a_result_that_cannot_be_recorded_keeps_none_beside_it_from_being_so(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a bug of ours that a receiver has found: it is sent as often as it has attempts, and the others once."""
+    record = worker_module.record_attempts  # type: ignore[attr-defined]
+    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 1)
+
+    async def record_or_fail(tx: Tx, workspace_id: str, attempts: Sequence[Attempted], *rest: Any) -> Any:
+        if any(each.delivery_id == poison for each in attempts):
+            raise ValueError("nobody foresaw this")
+        return await record(tx, workspace_id, attempts, *rest)
+
+    monkeypatch.setattr(worker_module, "record_attempts", record_or_fail)
+    await site.fill(8)
+    poison = (await site.deliveries())[3].delivery_id
+    gate = site.hall.shut_gate()
+    worker = await site.work()
+    await until_present(site.hall, 8)
+    gate.set()
+    await site.until_succeeded(7)
+
+    async def has_ended() -> bool:
+        (one,) = [each for each in await site.deliveries() if each.delivery_id == poison]
+        return one.state == "exhausted"
+
+    await until(has_ended)
+    assert worker.trouble is None
+    assert not worker._places.flights()
+    assert Counter(site.hall.ids())[poison] == SETTINGS.attempts_max
+    assert len(site.hall.ids()) == 7 + SETTINGS.attempts_max
 
 
 async def test_a_task_whose_wait_was_called_off_goes_on_and_says_so(

@@ -355,7 +355,7 @@ class Worker:
             if failure is not None:
                 raise failure
 
-    async def _record_or_keep(self, batch: list[Attempted]) -> Exception | None:
+    async def _record_or_keep(self, batch: list[Attempted]) -> LeadlineError | None:
         """Once more after a failure that hides a commit is harmless: the leases of what was recorded are gone."""
         workspace_id = batch[0].workspace_id
         request = self._request_for_places_of(workspace_id, batch)
@@ -365,11 +365,10 @@ class Worker:
         except BaseException as failure:
             if request is not None:
                 self._places.wait_for_room(workspace_id)  # who waits has been forgotten
-                if isinstance(failure, Exception) and not isinstance(failure, LeadlineError):
-                    # Perhaps it is only the claim that fails: the next time they are recorded without one.
-                    self._leave_alone(workspace_id)
+            if isinstance(failure, Exception) and not isinstance(failure, LeadlineError):
+                return await self._record_apart(batch, failure, claimed=request is not None)
             self._results.put_back(batch)
-            if isinstance(failure, Exception):
+            if isinstance(failure, LeadlineError):
                 return failure
             raise
         for attempted in batch:
@@ -378,6 +377,33 @@ class Worker:
             self._take_note(workspace_id, prospect)
             if prospect.endpoint_ids:
                 await self._take_up(workspace_id, request, claim, held_since)
+        return None
+
+    async def _record_apart(
+        self, batch: list[Attempted], failure: Exception, *, claimed: bool
+    ) -> LeadlineError | None:
+        """What failed for these and would not for others: without a claim, then each alone, and one alone is left."""
+        if claimed:
+            self._leave_alone(batch[0].workspace_id)  # nothing is claimed along with it any more
+            return await self._record_or_keep(batch)
+        if len(batch) > 1:
+            return await self._record_each(batch)
+        (attempted,) = batch
+        # Nothing is lost: its lease runs out and the delivery falls due again, as often as it has attempts left.
+        log.error("what came of delivery %s cannot be recorded", attempted.delivery_id, exc_info=failure)
+        self._landed((attempted.delivery_id, attempted.lease_id))
+        return None
+
+    async def _record_each(self, batch: list[Attempted]) -> LeadlineError | None:
+        left = deque(batch)
+        try:
+            while left:
+                failure = await self._record_or_keep([left.popleft()])
+                if failure is not None:
+                    return failure
+        finally:
+            if left:
+                self._results.put_back(list(left))
         return None
 
     def _request_for_places_of(self, workspace_id: str, attempts: Sequence[Attempted]) -> ClaimRequest | None:
