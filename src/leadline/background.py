@@ -98,11 +98,13 @@ class Background:
                 await asyncio.sleep(FAILED_SECONDS)
 
     async def _time_out_wrap_ups(self) -> None:
+        is_stuck = False
         for workspace_id, call_id in await self._database.read(
             lambda tx: timed_out_calls(tx, limit=TIMEOUTS_MAX)
         ):
-            await self._database.write(functools.partial(_time_out, workspace_id, call_id))
-        due = await self._database.read(next_timeout_ms)
+            time_out = functools.partial(_time_out, workspace_id, call_id)
+            is_stuck |= await self._step("wrap-up of call", call_id, time_out, long=False) is None
+        due = None if is_stuck else await self._database.read(next_timeout_ms)
         wait_ms = 1000 if due is None else due - self._clock.now_ms()
         await asyncio.sleep(min(1.0, max(0.01, wait_ms / 1000)))
 
@@ -123,13 +125,18 @@ class Background:
         if not running:
             await asyncio.sleep(IMPORT_LOOK_SECONDS)
 
-    async def _step(self, noun: str, job_id: str, work: Callable[[Tx], Awaitable[T]]) -> T | None:
-        """A step of one job, and its answer. One that cannot go on holds up no other, of whatever workspace."""
+    async def _step(
+        self, noun: str, job_id: str, work: Callable[[Tx], Awaitable[T]], *, long: bool = True
+    ) -> T | None:
+        """A step of one job, and its answer; None when it could not be taken.
+
+        A job that cannot go on holds up no other, of whatever workspace.
+        """
         failures, until = self._passed_over.get(job_id, (0, 0.0))
         if monotonic_seconds() < until:
             return None
         try:
-            answer = await self._database.write(work, long=True)
+            answer = await self._database.write(work, long=long)
         except LeadlineError:
             raise
         except Exception:
@@ -162,12 +169,13 @@ class Background:
 
     async def _count_ahead(self) -> None:
         """Count what has come to rest, for reports: a step of each workspace and measure in turn."""
-        due = await self._database.read(uncounted, long=True)
-        for workspace_id, measure in due:
+        went_on = False
+        for workspace_id, measure in await self._database.read(uncounted, long=True):
             began = monotonic_seconds()
-            await self._database.write(functools.partial(_count_step, workspace_id, measure), long=True)
+            step = functools.partial(_count_step, workspace_id, measure)
+            went_on |= await self._step("count for reports", f"{workspace_id} {measure}", step) is not None
             await asyncio.sleep(PAUSE_FACTOR * (monotonic_seconds() - began))
-        if not due:
+        if not went_on:
             await asyncio.sleep(COUNT_SECONDS)
 
     async def _prune(self, workspace_id: str, tx: Tx) -> bool:
@@ -196,13 +204,13 @@ async def _step_import(workspace_id: str, import_id: str, tx: Tx) -> None:
     await step_import(tx, workspace_id, import_id)
 
 
-async def _count_step(workspace_id: str, measure: Measure, tx: Tx) -> None:
-    await count_ahead(tx, workspace_id, measure)
+async def _count_step(workspace_id: str, measure: Measure, tx: Tx) -> bool:
+    return await count_ahead(tx, workspace_id, measure)
 
 
 async def _look_on(look: maintenance.DriftLook, tx: Tx) -> maintenance.DriftLook:
     return await maintenance.look_on(tx, look)
 
 
-async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> None:
-    await time_out_wrap_up(tx, workspace_id, call_id)
+async def _time_out(workspace_id: str, call_id: str, tx: Tx) -> bool:
+    return await time_out_wrap_up(tx, workspace_id, call_id)

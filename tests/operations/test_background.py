@@ -9,6 +9,7 @@ import pytest
 from leadline import background as background_module
 from leadline.background import Background
 from leadline.clock import Clock
+from leadline.domain.reports import Measure
 from leadline.operations import maintenance
 from leadline.operations.workspaces import create_workspace
 from leadline.store.database import Tx
@@ -100,6 +101,81 @@ async def test_a_workspace_in_which_nothing_can_be_pruned_holds_up_no_other(
         assert done.is_set()
         for task in (maintaining, waiting):
             task.cancel()
+
+
+async def test_a_wrap_up_that_cannot_be_closed_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    async def due(_tx: Tx, *, limit: int) -> list[tuple[str, str]]:
+        return [("one", "broken"), ("two", "sound")][:limit]
+
+    async def next_ms(_tx: Tx) -> int:
+        return 0
+
+    async def close(_tx: Tx, _workspace_id: str, call_id: str) -> bool:
+        if call_id == "broken":
+            raise ValueError("nobody foresaw this")
+        closed.append(call_id)
+        return True
+
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(background_module, "timed_out_calls", due)
+    monkeypatch.setattr(background_module, "next_timeout_ms", next_ms)
+    monkeypatch.setattr(background_module, "time_out_wrap_up", close)
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    await migrate(url)
+    async with opened_database(url) as opened:
+        tasks = Background(
+            opened.database, Clock(), events_kept_ms=1, tell_drift=lambda _: None, take_used=None
+        )
+        with monkeypatch.context() as patched:
+            patched.setattr(background_module.asyncio, "sleep", sleep)  # type: ignore[attr-defined]
+            await tasks._time_out_wrap_ups()
+            await tasks._time_out_wrap_ups()
+    assert closed == ["sound", "sound"]
+    assert slept == [1.0, 1.0], "it is not looked for without a pause"
+
+
+async def test_a_workspace_that_cannot_be_counted_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[tuple[str, Measure]] = []
+    left = 3
+
+    async def due(_tx: Tx) -> list[tuple[str, Measure]]:
+        return [("one", Measure.CALLS), ("two", Measure.CALLS)] if left else [("one", Measure.CALLS)]
+
+    async def count(workspace_id: str, measure: Measure, _tx: Tx) -> bool:
+        nonlocal left
+        if workspace_id == "one":
+            raise ValueError("nobody foresaw this")
+        counted.append((workspace_id, measure))
+        left -= 1
+        return left > 0
+
+    monkeypatch.setattr(background_module, "uncounted", due)
+    monkeypatch.setattr(background_module, "_count_step", count)
+    monkeypatch.setattr(background_module, "PAUSE_FACTOR", 0)
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    await migrate(url)
+    async with opened_database(url) as opened:
+        tasks = Background(
+            opened.database, Clock(), events_kept_ms=1, tell_drift=lambda _: None, take_used=None
+        )
+        for _ in range(3):
+            await tasks._count_ahead()
+        # With nothing to go on with it waits.
+        waiting = asyncio.create_task(tasks._count_ahead())
+        await asyncio.wait([waiting], timeout=0.2)
+        assert not waiting.done()
+        waiting.cancel()
+    assert counted == [("two", Measure.CALLS)] * 3
 
 
 async def test_a_background_task_whose_wait_was_called_off_goes_on(
