@@ -139,6 +139,25 @@ def _expect_draft(page: Page, outcome_id: str, note: str) -> None:
     expect(page.locator("#wrap-up-note")).to_have_value(note)
 
 
+def test_what_was_typed_just_before_a_reload_is_there_though_it_has_not_arrived(
+    adas: Watched, desk: Desk
+) -> None:
+    sale = desk.disposition(outcome_name="Sale")
+    wrapping(desk)
+    page, gate = adas.open_live("/desk"), Gate()
+    expect(dialog(page)).to_be_visible()
+    page.route("**/draft", gate.hold)
+    page.keyboard.press("1")
+    page.keyboard.press("n")
+    page.keyboard.type("Half a sen")
+    page.reload()
+    _expect_draft(page, sale["outcome_id"], "Half a sen")
+    gate.open()
+    expect(page.locator("#draft-state")).to_have_text("Draft saved")
+    page.reload()
+    _expect_draft(page, sale["outcome_id"], "Half a sen")
+
+
 def test_the_dialog_cannot_be_dismissed(adas: Watched, desk: Desk) -> None:
     desk.disposition()
     wrapping(desk)

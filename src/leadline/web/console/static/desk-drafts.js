@@ -3,6 +3,8 @@ import { Refused, post } from "./forms.js";
 
 const WAIT_MS = 400;
 const RETRY_MS = 3000;
+// So long what was sent on the way out may still be on its way, and the page that comes next be without it.
+const LEFT_MS = 10_000;
 let timer = 0;
 // The note with something that the server has not been told yet; it may have been replaced on the page meanwhile.
 let dirty = null;
@@ -65,20 +67,28 @@ function fill(form, { note, outcome_id: outcomeId }) {
   if (choice) choice.checked = true;
 }
 
-// A page that goes before the timer: the browser sends this on its way out.
+// A page that goes before the timer: the browser sends this on its way out. One that is loaded again may be asked for
+// before that has arrived, and finds it here.
 function saveNow() {
   const note = dirty;
   if (!note) return;
   clearTimeout(timer);
   timer = 0;
-  const body = new URLSearchParams({ ...fieldsOf(note), csrf: document.body.dataset.csrf });
+  const fields = fieldsOf(note);
+  sessionStorage.setItem(kept(note.dataset.draft), JSON.stringify({ ...fields, left_at: Date.now() }));
+  const body = new URLSearchParams({ ...fields, csrf: document.body.dataset.csrf });
   fetch(note.dataset.draft, { method: "POST", body, keepalive: true, headers: { Accept: "application/json" } }).catch(() => {});
 }
 
 function restore(note) {
-  const left = sessionStorage.getItem(kept(note.dataset.draft));
+  const left = JSON.parse(sessionStorage.getItem(kept(note.dataset.draft)));
   if (!left) return;
-  fill(note.form, JSON.parse(left));
+  if (left.left_at && Date.now() - left.left_at > LEFT_MS) {
+    // It has long arrived, and may have been changed elsewhere since.
+    sessionStorage.removeItem(kept(note.dataset.draft));
+    return;
+  }
+  fill(note.form, left);
   schedule(note);
 }
 
