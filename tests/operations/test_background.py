@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,19 @@ from leadline.operations.workspaces import create_workspace
 from leadline.store.database import Tx
 from leadline.store.migrating import migrate
 from store.databases import opened_database
+
+
+@asynccontextmanager
+async def background(
+    folder: Path, *, workspaces: int = 1, tell_drift: Callable[[float], None] = lambda _: None
+) -> AsyncIterator[Background]:
+    """The tasks of a process on a database with so many workspaces; none of them is started."""
+    url = f"sqlite:///{folder}/jobs.db"
+    await migrate(url)
+    async with opened_database(url) as opened:
+        for number in range(1, workspaces):
+            await opened.database.write(partial(create_workspace, name=f"Workspace {number}"))
+        yield Background(opened.database, Clock(), events_kept_ms=1, tell_drift=tell_drift, take_used=None)
 
 
 async def test_a_job_that_cannot_go_on_holds_up_no_other(
@@ -33,12 +48,7 @@ async def test_a_job_that_cannot_go_on_holds_up_no_other(
 
     monkeypatch.setattr(background_module, "running_imports", running)
     monkeypatch.setattr(background_module, "_step_import", step)
-    url = f"sqlite:///{tmp_path}/jobs.db"
-    await migrate(url)
-    async with opened_database(url) as opened:
-        tasks = Background(
-            opened.database, Clock(), events_kept_ms=1, tell_drift=lambda _: None, take_used=None
-        )
+    async with background(tmp_path) as tasks:
         for _ in range(3):
             await tasks._import()
     assert stepped == ["broken", "sound", "sound", "sound"]
@@ -60,12 +70,7 @@ async def test_a_job_that_fails_for_ever_is_tried_less_and_less(
     monkeypatch.setattr(background_module, "_step_replay", step)
     monkeypatch.setattr(background_module, "monotonic_seconds", lambda: seconds)
     monkeypatch.setattr(background_module, "REPLAY_PAUSE_SECONDS", 0.0)
-    url = f"sqlite:///{tmp_path}/jobs.db"
-    await migrate(url)
-    async with opened_database(url) as opened:
-        tasks = Background(
-            opened.database, Clock(), events_kept_ms=1, tell_drift=lambda _: None, take_used=None
-        )
+    async with background(tmp_path) as tasks:
         while seconds < 1_300:
             await tasks._replay()
             seconds += 5.0
@@ -87,14 +92,7 @@ async def test_a_workspace_in_which_nothing_can_be_pruned_holds_up_no_other(
         return False
 
     monkeypatch.setattr(maintenance, "prune_workspace", prune)
-    url = f"sqlite:///{tmp_path}/jobs.db"
-    await migrate(url)
-    async with opened_database(url) as opened:
-        for name in ("Two", "Three"):
-            await opened.database.write(partial(create_workspace, name=name))
-        tasks = Background(
-            opened.database, Clock(), events_kept_ms=1, tell_drift=lambda _: None, take_used=None
-        )
+    async with background(tmp_path, workspaces=3) as tasks:
         maintaining = asyncio.create_task(tasks._maintain())
         waiting = asyncio.create_task(done.wait())
         await asyncio.wait([maintaining, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -128,12 +126,7 @@ async def test_a_wrap_up_that_cannot_be_closed_holds_up_no_other(
     monkeypatch.setattr(background_module, "timed_out_calls", due)
     monkeypatch.setattr(background_module, "next_timeout_ms", next_ms)
     monkeypatch.setattr(background_module, "time_out_wrap_up", close)
-    url = f"sqlite:///{tmp_path}/jobs.db"
-    await migrate(url)
-    async with opened_database(url) as opened:
-        tasks = Background(
-            opened.database, Clock(), events_kept_ms=1, tell_drift=lambda _: None, take_used=None
-        )
+    async with background(tmp_path) as tasks:
         with monkeypatch.context() as patched:
             patched.setattr(background_module.asyncio, "sleep", sleep)  # type: ignore[attr-defined]
             await tasks._time_out_wrap_ups()
@@ -162,12 +155,7 @@ async def test_a_workspace_that_cannot_be_counted_holds_up_no_other(
     monkeypatch.setattr(background_module, "uncounted", due)
     monkeypatch.setattr(background_module, "_count_step", count)
     monkeypatch.setattr(background_module, "PAUSE_FACTOR", 0)
-    url = f"sqlite:///{tmp_path}/jobs.db"
-    await migrate(url)
-    async with opened_database(url) as opened:
-        tasks = Background(
-            opened.database, Clock(), events_kept_ms=1, tell_drift=lambda _: None, take_used=None
-        )
+    async with background(tmp_path) as tasks:
         for _ in range(3):
             await tasks._count_ahead()
         # With nothing to go on with it waits.
@@ -192,12 +180,7 @@ async def test_a_background_task_whose_wait_was_called_off_goes_on(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(background_module, "FAILED_SECONDS", 0.0)
-    url = f"sqlite:///{tmp_path}/jobs.db"
-    await migrate(url)
-    async with opened_database(url) as opened:
-        tasks = Background(
-            opened.database, Clock(), events_kept_ms=1, tell_drift=lambda _: None, take_used=None
-        )
+    async with background(tmp_path) as tasks:
         repeating = asyncio.create_task(tasks._repeat(step))
         waiting = asyncio.create_task(done.wait())
         await asyncio.wait([repeating, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -218,14 +201,7 @@ async def test_the_look_for_drift_tells_when_it_has_come_to_the_end(
         return look._replace(workspace=look.workspace + 1, missing=look.missing + 1)
 
     monkeypatch.setattr(background_module, "_look_on", look_on)
-    url = f"sqlite:///{tmp_path}/jobs.db"
-    await migrate(url)
-    async with opened_database(url) as opened:
-        for name in ("Two", "Three"):
-            await opened.database.write(partial(create_workspace, name=name))
-        tasks = Background(
-            opened.database, Clock(), events_kept_ms=1, tell_drift=told.set_result, take_used=None
-        )
+    async with background(tmp_path, workspaces=3, tell_drift=told.set_result) as tasks:
         looking = asyncio.create_task(tasks._look_for_drift())
         assert await told == 3
         looking.cancel()

@@ -228,14 +228,14 @@ class Worker:
             await self._claim_in(workspace_id, share)
         except LeadlineError:
             raise
-        except Exception:
-            log.exception("nothing can be claimed in workspace %s", workspace_id)
-            self._leave_alone(workspace_id)
+        except Exception as broken:  # noqa: BLE001 - whatever it is, it is this workspace's
+            self._leave_alone(workspace_id, broken)
         else:
             if self._agenda.leave_alone_no_more(workspace_id):
                 self._observer.leaving_alone(self._agenda.left_alone)
 
-    def _leave_alone(self, workspace_id: str) -> None:
+    def _leave_alone(self, workspace_id: str, broken: Exception) -> None:
+        log.error("nothing can be claimed in workspace %s", workspace_id, exc_info=broken)
         self._agenda.leave_alone(workspace_id)
         self._observer.leaving_alone(self._agenda.left_alone)
 
@@ -384,7 +384,7 @@ class Worker:
     ) -> LeadlineError | None:
         """What failed for these and would not for others: without a claim, then each alone, and one alone is left."""
         if claimed:
-            self._leave_alone(batch[0].workspace_id)  # nothing is claimed along with it any more
+            self._leave_alone(batch[0].workspace_id, failure)  # nothing is claimed along with it any more
             return await self._record_or_keep(batch)
         if len(batch) > 1:
             return await self._record_each(batch)

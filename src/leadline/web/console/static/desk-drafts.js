@@ -75,9 +75,10 @@ function saveNow() {
   clearTimeout(timer);
   timer = 0;
   const fields = fieldsOf(note);
-  sessionStorage.setItem(kept(note.dataset.draft), JSON.stringify({ ...fields, left_at: Date.now() }));
   const body = new URLSearchParams({ ...fields, csrf: document.body.dataset.csrf });
   fetch(note.dataset.draft, { method: "POST", body, keepalive: true, headers: { Accept: "application/json" } }).catch(() => {});
+  // Last: a browser that keeps nothing throws.
+  sessionStorage.setItem(kept(note.dataset.draft), JSON.stringify({ ...fields, left_at: Date.now() }));
 }
 
 function restore(note) {
